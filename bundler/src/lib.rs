@@ -18,6 +18,7 @@ mod bounded;
 mod cache;
 mod catalog;
 mod cli;
+mod contents;
 mod delta;
 mod dirs;
 mod fetch;
@@ -27,10 +28,14 @@ pub mod fuzzing;
 #[cfg(test)]
 #[path = "../../tests/kit/gpg.rs"]
 mod gpg;
+mod html;
 mod items;
 mod lock;
+mod matrix;
 #[cfg_attr(not(feature = "net"), expect(dead_code, reason = "such a build makes no request"))]
 mod net;
+mod node;
+mod outfile;
 mod pack;
 mod prove;
 mod recheck;

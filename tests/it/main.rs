@@ -31,6 +31,7 @@ mod driver_inputs;
 mod fleet;
 mod guests;
 mod hostile;
+mod html;
 mod image;
 mod installer;
 mod interop;

@@ -22,7 +22,7 @@ fn scratch(node: Node) -> Scratch {
 }
 
 /// Installs on the node the packages that a driver needs on its kernel.
-fn equip(scratch: &Scratch, kernel: &str) {
+pub(crate) fn equip(scratch: &Scratch, kernel: &str) {
     let path = scratch.path("node/var/lib/dpkg/status");
     let mut status = fs::read_to_string(&path).unwrap();
     for name in ["dkms", "gcc", "make", &format!("proxmox-headers-{kernel}")] {
@@ -33,7 +33,7 @@ fn equip(scratch: &Scratch, kernel: &str) {
 }
 
 /// Runs `init` in November 2026, because proposals depend on the drivers that NVIDIA supports.
-fn init(scratch: &Scratch, more: &[&str]) -> Said {
+pub(crate) fn init(scratch: &Scratch, more: &[&str]) -> Said {
     let words = [&["init", "--name", "gpu", "--inventory", "node.json"], more].concat();
     let mut command = scratch.bundler(&words);
     command.env("SOURCE_DATE_EPOCH", "1796040000");
@@ -41,13 +41,13 @@ fn init(scratch: &Scratch, more: &[&str]) -> Said {
 }
 
 /// Returns the long form of the recipe.
-fn recipe(scratch: &Scratch) -> String {
+pub(crate) fn recipe(scratch: &Scratch) -> String {
     expect(scratch.bundler(&["expand"]), 0).out
 }
 
 /// Returns the bundle of the recipe, with a stand-in for NVIDIA's driver and text for everything
 /// else.
-fn build(scratch: &Scratch, more: &[&str]) -> String {
+pub(crate) fn build(scratch: &Scratch, more: &[&str]) -> String {
     let text = recipe(scratch);
     let inputs = text.lines().filter_map(|line| line.strip_prefix("path = \"")?.strip_suffix('"'));
     for path in inputs {

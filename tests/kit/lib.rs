@@ -1,5 +1,6 @@
 //! Shared code of the integration tests.
 
+pub mod browser;
 pub mod chroot;
 pub mod conformance;
 pub mod dls;

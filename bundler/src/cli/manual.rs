@@ -6,7 +6,7 @@ use vgpu_manifest::ui::help::Manual;
 pub const MANUAL: Manual = Manual {
     groups: &[
         ("Make a bundle", &["init", "expand", "lock", "update", "fetch", "prove", "build", "sign"]),
-        ("Inspect bundles", &["verify", "inspect", "extract", "diff"]),
+        ("Inspect bundles", &["verify", "inspect", "show", "extract", "diff"]),
         ("Carry and compare", &["write", "fleet"]),
         ("Keys, catalog and cache", &["key", "policy", "catalog", "cache"]),
         #[cfg(feature = "pages")]
@@ -40,6 +40,9 @@ pub const MANUAL: Manual = Manual {
         ("verify", "verify --threshold 2 gpu-1.vgpu.tar"),
         ("inspect", "inspect gpu-1.vgpu.tar"),
         ("inspect", "inspect --sbom cyclonedx gpu-1.vgpu.tar"),
+        ("show", "show gpu-1.vgpu.tar --html gpu-1.html"),
+        ("show", "show plan.json --html plan.html"),
+        ("show", "show pve1.json --html pve1.html"),
         ("extract", "extract gpu-1.vgpu.tar --output unpacked"),
         ("diff", "diff gpu-1.vgpu.tar gpu-2.vgpu.tar"),
         ("write", "write /media/stick --installer vgpu-installer"),
@@ -47,6 +50,7 @@ pub const MANUAL: Manual = Manual {
         ("write", "write /media/stick gpu-1.vgpu.tar --part-size 1GiB"),
         ("write", "write --iso gpu-1.iso --installer vgpu-installer"),
         ("fleet compare", "fleet compare pve1.json pve2.json"),
+        ("fleet compare", "fleet compare --html fleet.html pve1.json pve2.json"),
         ("fleet enroll", "fleet enroll pve1.json"),
         ("fleet mappings", "fleet mappings pve1.json pve2.json"),
         ("key generate", "key generate --principal alice"),
@@ -60,6 +64,8 @@ pub const MANUAL: Manual = Manual {
         ("catalog gpus", "catalog gpus 2080 --branch 16"),
         ("catalog drivers", "catalog drivers --branch 16"),
         ("catalog patches", "catalog patches 16.9"),
+        ("catalog matrix", "catalog matrix 2080 --branch 16"),
+        ("catalog matrix", "catalog matrix --arch turing --html turing.html"),
         ("catalog why", "catalog why --gpu 10de:1e07 --driver 16.9 --pve 8.4"),
         ("catalog why", "catalog why --gpu 10de:1e07 --driver 16.9 --lock bundle.lock"),
         ("catalog why", "catalog why --evidence --gpu 10de:1e07 --driver 16.9"),

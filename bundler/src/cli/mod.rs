@@ -12,7 +12,7 @@ use vgpu_manifest::ui::Color;
 
 use self::commands::{
     build, cache, catalog, diff, doctor, expand, extract, fetch, fleet, init, inspect, key, lock,
-    policy, prove, sign, update, verify, write,
+    policy, prove, show, sign, update, verify, write,
 };
 pub use self::manual::MANUAL;
 
@@ -70,6 +70,8 @@ pub(crate) enum Command {
     Verify(verify::Args),
     /// Show the contents of a bundle
     Inspect(inspect::Args),
+    /// Write a page about a bundle, a plan or a report
+    Show(show::Args),
     /// Extract items from a bundle
     Extract(extract::Args),
     /// Show the differences between two bundles

@@ -81,9 +81,7 @@ fn check_same_gpu(all: &NodeMapping, other: &NodeMapping) -> anyhow::Result<()> 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use vgpu_manifest::Digest;
 
-    use super::super::Signed;
     use super::*;
 
     fn report(node: &str, gpus: &[(&str, &str)]) -> Report {
@@ -96,12 +94,8 @@ mod tests {
             }))
             .unwrap()
         };
-        Report {
-            node: node.to_owned(),
-            digest: Digest::of(b""),
-            signed: Signed::No,
-            mappings: gpus.iter().map(mapping).collect(),
-        }
+        let mappings = gpus.iter().map(mapping).collect();
+        Report { mappings, ..Report::of(node, &json!({})) }
     }
 
     const T4: (&str, &str) = ("0000:81:00.0", "10de:1eb8");

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, anyhow, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
-use serde_json::Value;
+use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use vgpu_keys::{Policy, Principal, PublicKey, Role, Signature};
 use vgpu_manifest::mapping::NodeMapping;
@@ -26,10 +26,16 @@ pub(crate) struct Report {
     /// The digest of the comparable part.
     pub(crate) digest: Digest,
     pub(crate) signed: Signed,
+    /// The time of the report, by the node's clock.
+    pub(crate) written: Option<String>,
     /// The contents of the node's store; `None` if the report does not list them.
     pub(crate) holdings: Option<Vec<Holding>>,
     /// The devices of its GPUs with vGPUs; none in reports of earlier installers.
     pub(super) mappings: Vec<NodeMapping>,
+    /// The text of the comparable part.
+    comparable: Box<RawValue>,
+    /// The text of the checks of the host; reports of earlier installers have none.
+    proof: Option<Box<RawValue>>,
 }
 
 /// The signature of a report.
@@ -57,28 +63,29 @@ struct Document<'d> {
 #[serde(rename_all = "kebab-case")]
 struct ThisNode {
     host_name: Option<String>,
+    written: Option<String>,
     store: Option<Vec<Holding>>,
     #[serde(default)]
     mappings: Vec<NodeMapping>,
+    proof: Option<Box<RawValue>>,
 }
 
 impl Report {
     /// Reads the report at `path`, and its signature from the file with `.sig` appended, if any.
-    /// Also returns the comparable part.
     ///
     /// An invalid signature is an error. [`Signed`] tells whose signature it is.
-    pub(crate) fn read(path: &Utf8Path, policy: Option<&Policy>) -> anyhow::Result<(Self, Value)> {
+    pub(crate) fn read(path: &Utf8Path, policy: Option<&Policy>) -> anyhow::Result<Self> {
         let text = read(path)?;
-        let (mut report, comparable) = Self::parse(path, &text)?;
+        let mut report = Self::parse(path, &text)?;
         let beside = Utf8PathBuf::from(format!("{path}.sig"));
         if beside.exists() {
             let armor = read(&beside)?;
             report.signed = signed(path, &beside, armor.as_bytes(), text.as_bytes(), policy)?;
         }
-        Ok((report, comparable))
+        Ok(report)
     }
 
-    fn parse(path: &Utf8Path, text: &str) -> anyhow::Result<(Self, Value)> {
+    fn parse(path: &Utf8Path, text: &str) -> anyhow::Result<Self> {
         let malformed = |error: serde_json::Error| {
             anyhow!("`{path}` is not a report: {}", error.to_string().escape_debug())
         };
@@ -93,17 +100,46 @@ impl Report {
                 format!("the report `{path}` was changed after it was written: digest mismatch");
             return Err(Exit::Untrusted.error(message).into());
         }
-        let comparable = serde_json::from_str(document.comparable.get());
         let file = path.file_stem().unwrap_or(path.as_str());
-        let report = Self {
-            node: document.this_node.host_name.unwrap_or_else(|| file.to_owned()),
+        let ThisNode { host_name, written, store, mappings, proof } = document.this_node;
+        Ok(Self {
+            node: host_name.unwrap_or_else(|| file.to_owned()),
             digest: document.digest,
             signed: Signed::No,
-            holdings: document.this_node.store,
-            mappings: document.this_node.mappings,
-        };
-        Ok((report, comparable.map_err(malformed)?))
+            written,
+            holdings: store,
+            mappings,
+            comparable: document.comparable.to_owned(),
+            proof,
+        })
     }
+
+    /// Returns the comparable part: as a `Value`, or as the fields that a type has.
+    pub(crate) fn comparable<T: DeserializeOwned>(&self) -> anyhow::Result<T> {
+        parsed(&self.comparable)
+    }
+
+    /// Returns the checks of the host, if the report has them.
+    pub(crate) fn proof<T: DeserializeOwned>(&self) -> anyhow::Result<Option<T>> {
+        self.proof.as_deref().map(parsed).transpose()
+    }
+
+    /// Returns the report of a node with these facts.
+    #[cfg(test)]
+    pub(super) fn of(node: &str, comparable: &serde_json::Value) -> Self {
+        let comparable = RawValue::from_string(comparable.to_string()).unwrap();
+        let digest = Digest::of(comparable.get().as_bytes());
+        let (node, signed) = (node.to_owned(), Signed::No);
+        let (written, holdings, mappings, proof) = (None, None, Vec::new(), None);
+        Self { node, digest, signed, written, holdings, mappings, comparable, proof }
+    }
+}
+
+fn parsed<T: DeserializeOwned>(json: &RawValue) -> anyhow::Result<T> {
+    let malformed = |error: serde_json::Error| {
+        anyhow!("not a report of this version: {}", error.to_string().escape_debug())
+    };
+    serde_json::from_str(json.get()).map_err(malformed)
 }
 
 fn read(path: &Utf8Path) -> anyhow::Result<String> {
@@ -148,6 +184,7 @@ fn compact(json: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
     use vgpu_manifest::ui;
 
     use super::*;
@@ -170,7 +207,7 @@ mod tests {
         };
         let digest = Digest::of(br#"{"z":1,"a":"x y"}"#).to_string();
         let good = report(r#"{ "z": 1, "a": "x y" }"#, &digest).unwrap();
-        assert_eq!(good.0.node, "pve1");
+        assert_eq!(good.node, "pve1");
         let changed = report(r#"{ "z": 2, "a": "x y" }"#, &digest).unwrap_err();
         let status = |error: anyhow::Error| ui::Report::of(error.as_ref(), &[]).exit;
         assert_eq!(status(changed), Exit::Untrusted);

@@ -24,7 +24,7 @@ pub(crate) use self::planner::plan;
 pub(crate) use self::planner::{Choices, GuestTools, Surroundings, Unsuitable, plan_with};
 pub(crate) use self::propose::{InstalledHeaders, Proposed, Source};
 pub(crate) use self::rehearse::{Rehearsal, RehearseError, rehearse};
-pub(crate) use self::replaced::Replaced;
+pub(crate) use self::replaced::{Created, Files, Replaced};
 pub(crate) use self::resume_unit::{Resume, enabled};
 pub(crate) use self::review::{Basis, MAX_REVIEW, Review, Reviewed};
 pub(crate) use self::rollback::{Rollback, rollback};

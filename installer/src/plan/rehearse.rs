@@ -18,7 +18,7 @@ pub(crate) struct Rehearsal {
     pub(crate) plan: Plan,
     /// The changes, as the journal would record them, without those made by commands.
     pub(crate) changes: Vec<Change>,
-    /// The new contents of small files that are replaced, unless they come from the bundle.
+    /// The new contents of small files, unless they come from the bundle.
     pub(crate) texts: BTreeMap<HostPath, Vec<u8>>,
 }
 
@@ -111,9 +111,7 @@ pub(crate) fn rehearse(plan: &Plan, look: &dyn Look) -> Result<Rehearsal, Rehear
     let changes: Vec<_> = entries.into_iter().map(|entry| entry.change).collect();
     let mut texts = BTreeMap::new();
     for change in &changes {
-        if let Change::Put {
-            path, before: Some(_), after: Some(Node::File { content, .. }), ..
-        } = change
+        if let Change::Put { path, after: Some(Node::File { content, .. }), .. } = change
             && content.size <= MAX_TEXT
             && let Some(bytes) = overlay.read_up_to(path, MAX_TEXT).map_err(JournalError::from)?
         {

@@ -1,4 +1,4 @@
-//! The existing files that a plan replaces, for its reviewer.
+//! The files that a plan replaces, removes and creates, for its reviewer.
 
 use std::collections::BTreeMap;
 
@@ -21,6 +21,24 @@ pub(crate) struct Replaced {
     was: Node,
     /// The new node; `None` if it is removed.
     becomes: Option<Node>,
+    #[serde(flatten)]
+    texts: Texts,
+}
+
+/// A new file or link.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct Created {
+    path: HostPath,
+    becomes: Node,
+    #[serde(flatten)]
+    texts: Texts,
+}
+
+/// The difference between the texts of two files.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Texts {
     /// The lines of a unified diff, if both are text that everyone may read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     diff: Vec<String>,
@@ -29,76 +47,103 @@ pub(crate) struct Replaced {
     no_diff: Option<&'static str>,
 }
 
-impl Replaced {
-    /// Returns the files and links that a plan replaces. `item` returns the bytes of a content that
-    /// comes from the bundle.
+/// The files and links that a plan replaces, removes and creates.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Files {
+    pub(crate) replaced: Vec<Replaced>,
+    pub(crate) created: Vec<Created>,
+}
+
+/// The sources of texts.
+struct Sources<'s> {
+    rehearsal: &'s Rehearsal,
+    look: &'s dyn Look,
+    item: &'s dyn Fn(Content) -> Option<Vec<u8>>,
+}
+
+impl Files {
+    /// Returns the files and links of a plan. `item` returns the bytes of a content that comes from
+    /// the bundle.
     pub(crate) fn of(
         rehearsal: &Rehearsal,
         look: &dyn Look,
         item: &dyn Fn(Content) -> Option<Vec<u8>>,
-    ) -> Result<Vec<Self>, HostError> {
-        let mut ends: BTreeMap<&HostPath, (&Node, Option<&Node>)> = BTreeMap::new();
-        let mut new = Vec::new();
+    ) -> Result<Self, HostError> {
+        // The first state and the last one.
+        let mut ends: BTreeMap<&HostPath, (Option<&Node>, Option<&Node>)> = BTreeMap::new();
         for change in &rehearsal.changes {
-            match change {
-                Change::Put { path, before: None, .. } => new.push(path),
-                Change::Put { path, before: Some(before), after, .. } if !new.contains(&path) => {
-                    ends.entry(path).or_insert((before, None)).1 = after.as_ref();
+            if let Change::Put { path, before, after, .. } = change {
+                ends.entry(path).or_insert((before.as_ref(), None)).1 = after.as_ref();
+            }
+        }
+        let sources = Sources { rehearsal, look, item };
+        let mut files = Self::default();
+        for (path, ends) in ends {
+            let path = path.clone();
+            match ends {
+                (Some(Node::Dir { .. }), _) | (None, Some(Node::Dir { .. }) | None) => {}
+                (Some(was), becomes) => {
+                    let texts = sources.compare(&path, Some(was), becomes)?;
+                    let (was, becomes) = (was.clone(), becomes.cloned());
+                    files.replaced.push(Replaced { path, was, becomes, texts });
                 }
-                _ => {}
+                (None, Some(becomes)) => {
+                    let texts = sources.compare(&path, None, Some(becomes))?;
+                    files.created.push(Created { path, becomes: becomes.clone(), texts });
+                }
             }
         }
-        let is_folder = |node: &Node| matches!(node, Node::Dir { .. });
-        let mut all = Vec::new();
-        for (path, (was, becomes)) in ends.into_iter().filter(|(_, (was, _))| !is_folder(was)) {
-            let (was, becomes) = (was.clone(), becomes.cloned());
-            let mut one =
-                Self { path: path.clone(), was, becomes, diff: Vec::new(), no_diff: None };
-            match one.texts(rehearsal, look, item)? {
-                Ok((old, new)) => one.diff = unified(&old, &new),
-                Err(why) => one.no_diff = why,
-            }
-            all.push(one);
-        }
-        Ok(all)
+        Ok(files)
     }
+}
 
-    /// Returns both texts, or the reason why they are not compared, if there is anything to compare.
-    fn texts(
+impl Sources<'_> {
+    /// Compares the texts of a file, or returns the reason why they are not compared.
+    fn compare(
         &self,
-        rehearsal: &Rehearsal,
-        look: &dyn Look,
-        item: &dyn Fn(Content) -> Option<Vec<u8>>,
-    ) -> Result<Result<(String, String), Option<&'static str>>, HostError> {
-        let (Node::File { content: old, meta: was }, Some(Node::File { content: new, meta: is })) =
-            (&self.was, &self.becomes)
-        else {
-            return Ok(Err(None));
+        path: &HostPath,
+        was: Option<&Node>,
+        becomes: Option<&Node>,
+    ) -> Result<Texts, HostError> {
+        let no_diff = |why| Ok(Texts { no_diff: Some(why), ..Texts::default() });
+        let (old, Some(Node::File { content: new, meta })) = (was, becomes) else {
+            return Ok(Texts::default());
         };
-        if old == new {
-            return Ok(Err(None));
+        let old = match old {
+            None => None,
+            Some(Node::File { content, .. }) if content == new => return Ok(Texts::default()),
+            Some(Node::File { content, meta }) => Some((content, meta)),
+            Some(_) => return Ok(Texts::default()),
+        };
+        let metas = old.iter().map(|(_, meta)| *meta).chain([meta]);
+        if metas.into_iter().any(|meta| !meta.mode.is_for_everyone()) {
+            return no_diff("not shown: not everyone may read it");
         }
-        if [was, is].iter().any(|meta| !meta.mode.is_for_everyone()) {
-            return Ok(Err(Some("not shown: not everyone may read it")));
+        let contents = old.iter().map(|(content, _)| *content).chain([new]);
+        if contents.into_iter().any(|content| content.size > MAX_TEXT) {
+            return no_diff("not shown: larger than 64 KiB");
         }
-        if [old, new].iter().any(|content| content.size > MAX_TEXT) {
-            return Ok(Err(Some("not shown: larger than 64 KiB")));
-        }
-        let new = match rehearsal.texts.get(&self.path) {
+        let new = match self.rehearsal.texts.get(path) {
             Some(bytes) => Some(bytes.clone()),
-            None => item(*new),
+            None => (self.item)(*new),
         };
         let text = |bytes: Option<Vec<u8>>| {
             let text = String::from_utf8(bytes.unwrap_or_default()).ok()?;
             let is_text = |c: char| !c.is_control() || matches!(c, '\n' | '\t' | '\r');
             text.chars().all(is_text).then_some(text)
         };
-        Ok(match (text(look.read_up_to(&self.path, MAX_TEXT)?), text(new)) {
-            (Some(old), Some(new)) => Ok((old, new)),
-            _ => Err(Some("not shown: not text")),
-        })
+        let old = match old {
+            Some(_) => text(self.look.read_up_to(path, MAX_TEXT)?),
+            None => Some(String::new()),
+        };
+        match (old, text(new)) {
+            (Some(old), Some(new)) => Ok(Texts { diff: unified(&old, &new), no_diff: None }),
+            _ => no_diff("not shown: not text"),
+        }
     }
+}
 
+impl Replaced {
     /// Returns a line about it, and the lines of the diff, not escaped.
     pub(crate) fn lines(&self) -> Vec<String> {
         let (was, becomes) = (&self.was, self.becomes.as_ref());
@@ -114,9 +159,9 @@ impl Replaced {
             }
             (was, Some(is)) => format!("{} → {}", describe(was), describe(is)),
         };
-        let why = self.no_diff.map(|why| format!("; content {why}")).unwrap_or_default();
+        let why = self.texts.no_diff.map(|why| format!("; content {why}")).unwrap_or_default();
         let mut lines = vec![format!("{}: {head}{why}", self.path)];
-        lines.extend(self.diff.iter().cloned());
+        lines.extend(self.texts.diff.iter().cloned());
         lines
     }
 }

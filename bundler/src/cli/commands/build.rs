@@ -134,7 +134,7 @@ impl Args {
             } else {
                 // A signature has to be valid, but need not be there: a wrong report makes a
                 // bundle that hosts refuse.
-                let (report, _) = Report::read(path, self.trust.resolve().ok().as_ref())?;
+                let report = Report::read(path, self.trust.resolve().ok().as_ref())?;
                 since.add_report(path, report)?;
             }
         }

@@ -1,9 +1,8 @@
 use anyhow::{Context as _, anyhow, bail};
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use clap::Subcommand;
 use serde::Serialize;
 use vgpu_keys::{AllowedSigner, Fingerprint, Principal, Role};
-use vgpu_manifest::Digest;
 use vgpu_manifest::ui::{Exit, count as count_of};
 
 mod mappings;
@@ -11,7 +10,8 @@ mod mappings;
 use self::mappings::Mappings;
 use super::Context;
 use crate::cli::options::{TrustArgs, default_signers};
-use crate::fleet::{Difference, Fleet, Report, Signed, compare};
+use crate::fleet::{Difference, Report, Reports, Signed};
+use crate::html;
 use crate::trust;
 use crate::ui::{self, Advise as _, print, print_json};
 
@@ -28,6 +28,7 @@ enum Command {
     ///
     /// `vgpu-installer report --output FILE` writes the report of a node. If a signature exists
     /// next to it (same name with `.sig`), it must be valid. Exits with 5 if the nodes differ.
+    /// `--html` writes a page with a table of nodes and facts instead of printing text.
     Compare(Compare),
     /// Accept the key that signed the report of a node
     ///
@@ -49,6 +50,10 @@ struct Compare {
 
     #[command(flatten)]
     args: ReportArgs,
+
+    /// Write the comparison to this new file, as a page for a browser or a printer
+    #[arg(long, value_name = "FILE")]
+    html: Option<Utf8PathBuf>,
 
     /// Print JSON
     #[arg(long)]
@@ -101,23 +106,6 @@ struct Enrolled {
     fingerprint: Fingerprint,
 }
 
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "kebab-case")]
-struct Answer {
-    nodes: Vec<Node>,
-    differences: Vec<Difference>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "kebab-case")]
-struct Node {
-    report: Utf8PathBuf,
-    name: String,
-    digest: Digest,
-    /// The principal who signed the report, or the fingerprint of an unknown key.
-    signed_by: Option<String>,
-}
-
 impl Args {
     pub(crate) fn run(&self, context: &Context) -> anyhow::Result<()> {
         match &self.command {
@@ -129,16 +117,19 @@ impl Args {
 }
 
 impl ReportArgs {
-    /// Reads these reports, and requires signatures as the options say.
-    fn read(&self, paths: &[Utf8PathBuf]) -> anyhow::Result<Fleet> {
+    /// Reads these reports one by one, and requires signatures as the options say.
+    fn read(
+        &self,
+        paths: &[Utf8PathBuf],
+        mut take: impl FnMut(&Utf8Path, Report) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
         // Without allowed signers every key is unknown, which is an error only with `--signed`.
         let policy = self.trust.resolve();
         let policy = if self.signed { Some(policy?) } else { policy.ok() };
         let has_enrolled = policy.as_ref().is_some_and(|it| !it.eligible(Role::Report).is_empty());
         let is_required = self.signed || (has_enrolled && !self.allow_unsigned);
-        let mut fleet = Fleet::default();
         for path in paths {
-            let report = fleet.add(path, policy.as_ref())?;
+            let report = Report::read(path, policy.as_ref())?;
             if is_required && !matches!(report.signed, Signed::By(_)) {
                 return Err(Exit::Untrusted.error(format!(
                     "the report `{path}` has no signature by a principal that may sign reports"
@@ -147,29 +138,33 @@ impl ReportArgs {
                     "run `vgpu-installer report --sign` on the node, and `vgpu-bundler fleet enroll` for a new node",
                 );
             }
+            take(path, report)?;
         }
-        Ok(fleet)
+        Ok(())
     }
 }
 
 impl Compare {
     fn run(&self, context: &Context) -> anyhow::Result<()> {
-        let fleet = self.args.read(&self.reports)?;
-        let reports = fleet.reports();
-        let differences = compare(&fleet);
-        let count = differences.len();
-        if self.json {
-            let nodes = self.reports.iter().zip(reports).map(node).collect();
-            print_json(&Answer { nodes, differences })?;
-        } else {
-            print(differences.iter().flat_map(lines))?;
+        let mut reports = Reports::default();
+        self.args.read(&self.reports, |path, report| reports.add(path, report))?;
+        let comparison = reports.compare();
+        if let Some(path) = &self.html {
+            html::fleet(&comparison).write(path)?;
+            context.ui.note(format_args!("wrote {path:?}"));
         }
-        if count > 0 {
-            let facts = count_of(count, "fact");
+        if self.json {
+            print_json(&comparison)?;
+        } else if self.html.is_none() {
+            print(comparison.differences.iter().flat_map(lines))?;
+        }
+        if !comparison.differences.is_empty() {
+            let facts = count_of(comparison.differences.len(), "fact");
             return Err(Exit::Differs.error(format!("the nodes differ in {facts}")).into());
         }
-        let digest = reports.first().map(|report| report.digest.to_string()).unwrap_or_default();
-        context.ui.note(format_args!("{} nodes are the same: {digest}", reports.len()));
+        let nodes = &comparison.nodes;
+        let digest = nodes.first().map(|node| node.digest.to_string()).unwrap_or_default();
+        context.ui.note(format_args!("{} nodes are the same: {digest}", nodes.len()));
         Ok(())
     }
 }
@@ -178,7 +173,7 @@ impl Enroll {
     fn run(&self, context: &Context) -> anyhow::Result<()> {
         let path = &self.report;
         let signers = self.signers.clone().map_or_else(default_signers, Ok)?;
-        let (report, _) = Report::read(path, None)?;
+        let report = Report::read(path, None)?;
         let Signed::Unknown(key) = report.signed else {
             return Err(anyhow!("the report `{path}` has no signature `{path}.sig`"))
                 .hint("write it on the node with `vgpu-installer report --sign --output FILE`");
@@ -223,21 +218,19 @@ impl Enroll {
     }
 }
 
-fn node((path, report): (&Utf8PathBuf, &Report)) -> Node {
-    let signed_by = match &report.signed {
-        Signed::No => None,
-        Signed::Unknown(key) => Some(key.fingerprint().to_string()),
-        Signed::By(who) => Some(who.to_string()),
-    };
-    Node { report: path.clone(), name: report.node.clone(), digest: report.digest, signed_by }
-}
+/// The most common value names its nodes up to this number.
+const NAMED: usize = 8;
 
 /// Formats a fact and, below it, each value with its nodes.
 fn lines(difference: &Difference) -> Vec<String> {
     let mut lines = vec![difference.what.clone()];
-    lines.extend(difference.values.iter().map(|held| {
-        let value = held.value.as_deref().unwrap_or("(not there)");
-        format!("  {}: {value}", held.nodes.join(", "))
-    }));
+    for (at, held) in difference.values.iter().enumerate() {
+        let nodes = match held.nodes.len() {
+            // The odd ones are what to look at; `--json` has all names.
+            number if at == 0 && number > NAMED => count_of(number, "node"),
+            _ => held.nodes.join(", "),
+        };
+        lines.push(format!("  {nodes}: {}", held.value));
+    }
     lines
 }

@@ -19,6 +19,7 @@ pub(crate) mod lock;
 pub(crate) mod man;
 pub(crate) mod policy;
 pub(crate) mod prove;
+pub(crate) mod show;
 pub(crate) mod sign;
 pub(crate) mod update;
 pub(crate) mod verify;
@@ -83,10 +84,11 @@ pub(crate) fn run(cli: Cli, ui: Ui) -> (Ui, anyhow::Result<()>) {
         Command::Sign(args) => args.run(&context),
         Command::Verify(args) => args.run(&context),
         Command::Inspect(args) => args.run(),
+        Command::Show(args) => args.run(&context),
         Command::Extract(args) => args.run(&context),
         Command::Diff(args) => args.run(),
         Command::Write(args) => args.run(&context),
-        Command::Catalog(args) => args.run(),
+        Command::Catalog(args) => args.run(&context),
         Command::Fleet(args) => args.run(&context),
         Command::Key(args) => args.run(&context),
         Command::Policy(args) => args.run(&context),

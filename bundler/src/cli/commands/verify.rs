@@ -7,9 +7,10 @@ use vgpu_manifest::package::ArchiveName;
 use vgpu_manifest::{Bundle, Item, ReadError, Verified};
 
 use super::Context;
-use super::inspect::{self, summary};
+use super::inspect::summary;
 use crate::apt::{Followed, day, follow};
 use crate::cli::options::TrustArgs;
+use crate::contents::Facts;
 use crate::ui::{Advise as _, print, print_json};
 
 /// Verify signatures and every byte of a bundle.
@@ -46,7 +47,7 @@ struct Report<'b> {
     #[serde(skip_serializing_if = "Option::is_none")]
     upstream: Option<Vec<Vouched>>,
     #[serde(flatten)]
-    bundle: inspect::Facts<'b>,
+    bundle: Facts<'b>,
 }
 
 #[derive(Debug, Serialize)]
@@ -77,7 +78,7 @@ impl Args {
                 intact: true,
                 deep: self.deep,
                 upstream,
-                bundle: inspect::facts(&bundle),
+                bundle: Facts::of(&bundle),
             })?);
         }
         let intact = "intact: every byte in it matches the signed digests".to_owned();

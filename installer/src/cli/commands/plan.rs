@@ -16,7 +16,8 @@ use crate::host::{Content, Look};
 use crate::license::in_force;
 use crate::packages::{Upstream, check_upstream};
 use crate::plan::{
-    self, Basis, Choices, Concern, Proposed, Rehearsal, Replaced, Resume, Review, rehearse,
+    self, Basis, Choices, Concern, Created, Files, Proposed, Rehearsal, Replaced, Resume, Review,
+    rehearse,
 };
 use crate::state;
 use crate::step::Step;
@@ -84,7 +85,7 @@ pub(super) struct Proposal {
     /// The remaining steps and their changes.
     pub(super) rehearsal: Rehearsal,
     basis: Basis,
-    replaced: Vec<Replaced>,
+    files: Files,
     concerns: Vec<Concern>,
     /// Items that are left out, with reasons.
     left_out: Vec<String>,
@@ -116,8 +117,7 @@ impl Proposal {
         let source = source(&bundle)?;
         let Proposed { plan, left_alone, proof } = source.propose(look, &facts, choices, resume)?;
         let rehearsal = rehearse(&plan, look)?;
-        let replaced =
-            Replaced::of(&rehearsal, look, &|content| read_item(&bundle, look, content))?;
+        let files = Files::of(&rehearsal, look, &|content| read_item(&bundle, look, content))?;
         let concerns = Concern::of(&rehearsal.plan, look)?;
         let basis = Basis::new(choices, resume, facts, plan.clone());
         let mut left_out = left_out(bundle.manifest(), choices.guest_tools);
@@ -126,17 +126,7 @@ impl Proposal {
         }
         left_out.extend(left_alone);
         left_out.extend(proof.map(|proof| proof.to_string()));
-        Ok(Self {
-            bundle,
-            candidate,
-            plan,
-            rehearsal,
-            basis,
-            replaced,
-            concerns,
-            left_out,
-            upstream,
-        })
+        Ok(Self { bundle, candidate, plan, rehearsal, basis, files, concerns, left_out, upstream })
     }
 
     /// Returns the record of the bundle.
@@ -163,9 +153,9 @@ impl Proposal {
             let leaves = steps.iter().flat_map(|step| leaf(step, detail, ui)).collect();
             branches.push((name.to_owned(), leaves));
         }
-        if !self.replaced.is_empty() {
+        if !self.files.replaced.is_empty() {
             let name = ui.paint(Tone::Warn, "replaces existing files");
-            let lines = self.replaced.iter().flat_map(|replaced| {
+            let lines = self.files.replaced.iter().flat_map(|replaced| {
                 let mut lines = replaced.lines().into_iter();
                 let first = lines.next().map(|line| printable(&line));
                 first.into_iter().chain(lines.map(|line| format!("  {}", printable(&line))))
@@ -210,7 +200,8 @@ impl Proposal {
             after_reboot: describe(&plan.after_reboot),
             already_true: self.plan.steps().count() - plan.steps().count(),
             needs_reboot: self.rehearsal.needs_reboot(),
-            replaces: &self.replaced,
+            replaces: &self.files.replaced,
+            creates: &self.files.created,
             security: &self.concerns,
             review: self.review(),
         }
@@ -226,6 +217,7 @@ struct Document<'p> {
     already_true: usize,
     needs_reboot: bool,
     replaces: &'p [Replaced],
+    creates: &'p [Created],
     security: &'p [Concern],
     #[serde(flatten)]
     review: Review,

@@ -10,6 +10,7 @@ use vgpu_manifest::{Digest, Holding, ProgramVersion};
 
 use super::{HostState, Standpoint};
 use crate::date::Date;
+use crate::status::proof::Proof;
 
 /// The schema version of reports.
 pub(crate) const SCHEMA: u32 = 1;
@@ -81,6 +82,9 @@ pub(crate) struct ThisNode {
     pub(crate) store: Vec<Holding>,
     /// The devices of its GPUs with vGPUs, for mappings of the cluster.
     pub(crate) mappings: Vec<NodeMapping>,
+    /// The checks of the host; absent if there was nothing to check.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) proof: Option<Proof>,
 }
 
 /// Assembles a report as of `now`.
@@ -97,6 +101,7 @@ pub(crate) fn document(
 ) -> Result<Document, serde_json::Error> {
     let host_name = facts.identity.as_ref().and_then(|identity| identity.host_name.clone());
     let mappings = found.used.mappings.clone();
+    let proof = Some(found.proof.clone()).filter(|proof| !proof.findings.is_empty());
     let comparable = Comparable {
         program: ProgramVersion::current(),
         state: found.state(),
@@ -106,7 +111,7 @@ pub(crate) fn document(
     };
     let digest = Digest::of(&serde_json::to_vec(&comparable)?);
     let written = Date::from(now).to_string();
-    let this_node = ThisNode { host_name, written, store, mappings };
+    let this_node = ThisNode { host_name, written, store, mappings, proof };
     Ok(Document { schema: SCHEMA, digest, comparable, this_node })
 }
 

@@ -1,9 +1,9 @@
 use serde::Serialize;
-use vgpu_manifest::catalog::{ArchitectureId, Catalog, Gpu};
+use vgpu_manifest::catalog::{Catalog, Gpu};
 use vgpu_manifest::verdict::{Sharing, Support};
 
 use super::table::{lines, or_dash};
-use super::{Sourced, has, sources};
+use super::{GpuFilter, Sourced, sources};
 use crate::ui::{print, print_json};
 
 /// List GPUs and the vGPU branches that support them.
@@ -12,12 +12,8 @@ use crate::ui::{print, print_json};
 /// need the unlock library, `Unknown` where sources disagree, and `No`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Filter by PCI id, name or chip
-    text: Option<String>,
-
-    /// Filter by architecture, such as `turing`
-    #[arg(long, value_name = "NAME")]
-    arch: Option<ArchitectureId>,
+    #[command(flatten)]
+    gpus: GpuFilter,
 
     /// Filter by supporting branch, such as `16`
     #[arg(long, value_name = "NUMBER")]
@@ -43,7 +39,7 @@ struct Row<'c> {
 
 impl Args {
     pub(super) fn run(&self, catalog: &Catalog) -> anyhow::Result<()> {
-        let named = catalog.gpus().iter().filter(|gpu| self.names(gpu));
+        let named = catalog.gpus().iter().filter(|gpu| self.gpus.takes(gpu));
         let rows = named.map(|gpu| Row { gpu, support: Support::of(catalog, gpu) });
         let rows = rows.filter(|row| self.takes(&row.support));
         let from = |row: &Row<'_>| catalog.added_by(&format!("gpu {}", row.gpu.id));
@@ -55,11 +51,6 @@ impl Args {
         let cells: Vec<_> = rows.iter().map(|it| cells(&it.row)).collect();
         let from = sources(&rows, |row| row.gpu.id.to_string());
         Ok(print(lines(heading, &cells).into_iter().chain(from))?)
-    }
-
-    fn names(&self, gpu: &Gpu) -> bool {
-        let text = format!("{} {} {}", gpu.pci_id(), gpu.name, gpu.chip);
-        has(&text, self.text.as_deref()) && self.arch.as_ref().is_none_or(|arch| *arch == gpu.arch)
     }
 
     fn takes(&self, support: &Support) -> bool {

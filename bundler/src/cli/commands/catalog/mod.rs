@@ -2,6 +2,7 @@
 
 mod drivers;
 mod gpus;
+mod matrix;
 mod patches;
 mod table;
 mod why;
@@ -10,7 +11,9 @@ use std::collections::BTreeMap;
 
 use clap::Subcommand;
 use serde::Serialize;
+use vgpu_manifest::catalog::{ArchitectureId, Gpu};
 
+use super::Context;
 use crate::catalog::Extended;
 
 /// Look up GPUs, drivers and kernels, and their compatibility
@@ -22,20 +25,41 @@ pub(crate) enum Catalog {
     Drivers(drivers::Args),
     /// List unlock patches
     Patches(patches::Args),
+    /// List which GPUs work with which drivers on which kernels
+    Matrix(matrix::Args),
     /// Explain whether a GPU, a driver and a machine fit together
     Why(why::Args),
 }
 
 impl Catalog {
-    pub(crate) fn run(&self) -> anyhow::Result<()> {
+    pub(crate) fn run(&self, context: &Context) -> anyhow::Result<()> {
         // The recipe of this folder, if there is one, uses the same files.
         let catalog = Extended::load("".into())?.catalog;
         match self {
             Self::Gpus(args) => args.run(&catalog),
             Self::Drivers(args) => args.run(&catalog),
             Self::Patches(args) => args.run(&catalog),
+            Self::Matrix(args) => args.run(&catalog, context),
             Self::Why(args) => args.run(&catalog),
         }
+    }
+}
+
+/// The GPUs of a query.
+#[derive(Debug, clap::Args)]
+struct GpuFilter {
+    /// Filter by PCI id, name or chip
+    text: Option<String>,
+
+    /// Filter by architecture, such as `turing`
+    #[arg(long, value_name = "NAME")]
+    arch: Option<ArchitectureId>,
+}
+
+impl GpuFilter {
+    fn takes(&self, gpu: &Gpu) -> bool {
+        let text = format!("{} {} {}", gpu.pci_id(), gpu.name, gpu.chip);
+        has(&text, self.text.as_deref()) && self.arch.as_ref().is_none_or(|arch| *arch == gpu.arch)
     }
 }
 

@@ -33,8 +33,12 @@ struct Answer {
 
 impl Mappings {
     pub(super) fn run(&self) -> anyhow::Result<()> {
-        let fleet = self.args.read(&self.reports)?;
-        let mappings = mappings(fleet.reports(), self.name.as_ref())?;
+        let mut reports = Vec::new();
+        self.args.read(&self.reports, |_, report| {
+            reports.push(report);
+            Ok(())
+        })?;
+        let mappings = mappings(&reports, self.name.as_ref())?;
         if self.json {
             print_json(&Answer { mappings })?;
             return Ok(());
