@@ -94,8 +94,9 @@ mod tests {
             }))
             .unwrap()
         };
-        let mappings = gpus.iter().map(mapping).collect();
-        Report { mappings, ..Report::of(node, &json!({})) }
+        let mut report = Report::of(node, &json!({}));
+        report.mappings = gpus.iter().map(mapping).collect();
+        report
     }
 
     const T4: (&str, &str) = ("0000:81:00.0", "10de:1eb8");

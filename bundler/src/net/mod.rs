@@ -15,6 +15,9 @@ mod http;
 pub(crate) mod liar;
 mod login;
 #[cfg(test)]
+#[path = "../../../tests/kit/servers/loopback.rs"]
+mod loopback;
+#[cfg(test)]
 #[path = "../../../tests/kit/servers/registry.rs"]
 pub(crate) mod registry;
 mod reply;
