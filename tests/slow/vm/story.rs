@@ -45,7 +45,7 @@ fn a_node_goes_from_stock_to_vgpus_and_back_also_after_power_cuts() {
 }
 
 /// The attempts to find a moment with writes that are not flushed.
-const TRIES: u32 = 40;
+const TRIES: u32 = 100;
 
 /// The node on its way.
 struct Story<'r> {
