@@ -50,6 +50,7 @@ mod stick;
 mod structure;
 mod suitability;
 mod trust_page;
+mod tutorial;
 
 use std::sync::LazyLock;
 
