@@ -92,23 +92,26 @@ fn a_download_survives_a_kill() {
 fn four_downloads_run_at_a_time() {
     // Rate limit: 16 chunks of 64 KiB, one every 25 ms.
     let small = &content()[..1 << 20];
-    let liars: Vec<Liar> = (0..8)
-        .map(|i| Liar::new(&[small, &[i]].concat(), [Act::Slow(Duration::from_millis(25))]))
-        .collect();
+    let contents: Vec<_> = (0..8).map(|i| [small, &[i]].concat()).collect();
+    let liars = Liar::group(&contents, &Act::Slow(Duration::from_millis(25)));
     let urls: Vec<String> = liars.iter().map(Liar::url).collect();
     let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
     let sandbox = sandbox(&urls);
-    let time = |words: &[&str]| {
+    let busiest = |words: &[&str]| {
         let _ = fs::remove_dir_all(sandbox.path("home/.cache"));
-        let begun = Instant::now();
         sandbox.ok(words);
-        begun.elapsed()
+        liars[0].busiest()
     };
-    let [four, fetch_four] = [&["lock"][..], &["fetch"]].map(time);
+    // A server can notice the end of a download after the next one has begun.
+    for command in ["lock", "fetch"] {
+        let four = busiest(&[command]);
+        assert!((4..=5).contains(&four), "{command}: {four}");
+    }
     let _ = fs::remove_file(sandbox.work("bundle.lock"));
-    let [one, fetch_one] = [&["lock", "--jobs", "1"][..], &["fetch", "--jobs", "1"]].map(time);
-    assert!(one > four * 2, "one at a time takes {one:?}, four {four:?}");
-    assert!(fetch_one > fetch_four * 2, "one at a time takes {fetch_one:?}, four {fetch_four:?}");
+    for command in ["lock", "fetch"] {
+        let one = busiest(&[command, "--jobs", "1"]);
+        assert!((1..=2).contains(&one), "{command}: {one}");
+    }
 }
 
 #[test]

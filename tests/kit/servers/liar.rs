@@ -90,22 +90,38 @@ struct Shared {
     /// Every content so far.
     had: Mutex<Vec<Vec<u8>>>,
     ranges: Mutex<Vec<Option<u64>>>,
-    busy: AtomicUsize,
-    busiest: AtomicUsize,
+    gauge: Arc<Gauge>,
     stop: Arc<AtomicBool>,
 }
 
+/// The number of requests at one time.
+#[derive(Debug, Default)]
+struct Gauge {
+    busy: AtomicUsize,
+    busiest: AtomicUsize,
+}
+
 impl Liar {
+    /// Starts servers whose simultaneous requests are counted together.
+    pub(crate) fn group(contents: &[Vec<u8>], act: &Act) -> Vec<Self> {
+        let gauge = Arc::default();
+        let server = |content: &Vec<u8>| Self::with(content, [act.clone()], Arc::clone(&gauge));
+        contents.iter().map(server).collect()
+    }
+
     /// Serves `content`, one act per request; the last act is repeated.
     pub(crate) fn new(content: &[u8], acts: impl IntoIterator<Item = Act>) -> Self {
+        Self::with(content, acts, Arc::default())
+    }
+
+    fn with(content: &[u8], acts: impl IntoIterator<Item = Act>, gauge: Arc<Gauge>) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let shared = Arc::new(Shared {
             acts: Mutex::new(acts.into_iter().collect()),
             content: Mutex::new((content.to_vec(), 0)),
             had: Mutex::new(vec![content.to_vec()]),
             ranges: Mutex::default(),
-            busy: AtomicUsize::new(0),
-            busiest: AtomicUsize::new(0),
+            gauge,
             stop: Arc::clone(&stop),
         });
         let ours = Arc::clone(&shared);
@@ -133,18 +149,18 @@ impl Liar {
         self.shared.had.lock().unwrap().clone()
     }
 
-    /// Returns the maximum number of simultaneous requests.
+    /// Returns the maximum number of simultaneous requests since the last call.
     pub(crate) fn busiest(&self) -> usize {
-        self.shared.busiest.load(Ordering::SeqCst)
+        self.shared.gauge.busiest.swap(0, Ordering::SeqCst)
     }
 }
 
 impl Shared {
     fn serve(&self, stream: TcpStream) -> std::io::Result<()> {
-        let busy = self.busy.fetch_add(1, Ordering::SeqCst) + 1;
-        self.busiest.fetch_max(busy, Ordering::SeqCst);
+        let busy = self.gauge.busy.fetch_add(1, Ordering::SeqCst) + 1;
+        self.gauge.busiest.fetch_max(busy, Ordering::SeqCst);
         let answered = self.answer(stream);
-        self.busy.fetch_sub(1, Ordering::SeqCst);
+        self.gauge.busy.fetch_sub(1, Ordering::SeqCst);
         answered
     }
 
