@@ -50,7 +50,12 @@ impl Stage {
     }
 
     fn command(&self, words: &[&str]) -> Command {
-        self.site.command(&[&["--chroot"], words].concat())
+        let inner = self.site.command(&[&["--chroot"], words].concat());
+        // If the tests run in the background, they ignore SIGINT, and child processes inherit that.
+        let mut command = Command::new("env");
+        command.arg("--default-signal=INT").arg(inner.get_program()).args(inner.get_args());
+        command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command
     }
 
     fn run(&self, words: &[&str]) -> Ran {
