@@ -106,7 +106,11 @@ fn on_the_laptop(show: &Show, laptop: &Laptop) -> Result<()> {
         );
     }
     show.bundler(&["key", "generate", "--principal", "alice", "--no-passphrase"], Nothing, 0)?;
-    show.bundler(&["lock"], With(&["compiling, which", "+ host", "+ unlock", "+ 3", "+ image"]), 0)?;
+    show.bundler(
+        &["lock"],
+        With(&["compiling, which", "+ host", "+ unlock", "+ 3", "+ image"]),
+        0,
+    )?;
     show.bundler(&["build", "--output", "../stick"], With(&["signed by"]), 0)
 }
 

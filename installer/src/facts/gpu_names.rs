@@ -24,8 +24,8 @@ fn name(list: &str, id: PciId) -> Option<&str> {
     let device = format!("\t{:04x}  ", id.device());
     let mut lines = list.lines();
     lines.find(|line| line.starts_with(&vendor))?;
-    let devices = lines.take_while(|line| line.starts_with(['\t', '#']) || line.is_empty());
-    devices.filter_map(|line| line.strip_prefix(&device)).next()
+    let mut devices = lines.take_while(|line| line.starts_with(['\t', '#']) || line.is_empty());
+    devices.find_map(|line| line.strip_prefix(&device))
 }
 
 #[cfg(test)]

@@ -77,15 +77,14 @@ impl Drop for LeftToChild {
 /// A handler does that and not `SIG_IGN`, which the command would inherit.
 pub(super) fn leave_to_child() -> io::Result<LeftToChild> {
     static ENDS: OnceLock<Arc<AtomicBool>> = OnceLock::new();
-    let ends = match ENDS.get() {
-        Some(ends) => Arc::clone(ends),
-        None => {
-            let ends = Arc::new(AtomicBool::new(true));
-            for signal in [SIGINT, SIGQUIT] {
-                signal_hook::flag::register_conditional_default(signal, Arc::clone(&ends))?;
-            }
-            Arc::clone(ENDS.get_or_init(|| ends))
+    let ends = if let Some(ends) = ENDS.get() {
+        Arc::clone(ends)
+    } else {
+        let ends = Arc::new(AtomicBool::new(true));
+        for signal in [SIGINT, SIGQUIT] {
+            signal_hook::flag::register_conditional_default(signal, Arc::clone(&ends))?;
         }
+        Arc::clone(ENDS.get_or_init(|| ends))
     };
     ends.store(false, Ordering::SeqCst);
     Ok(LeftToChild(ends))
