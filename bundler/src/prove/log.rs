@@ -6,6 +6,8 @@ use std::io::{self, BufRead, Read as _};
 /// The cause of a failed build, from its log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Cause {
+    /// A check in the `conftest.sh` of the driver, which runs before anything is compiled.
+    Check(String),
     /// A message of the compiler.
     Compiler { file: String, line: u32, message: String },
     /// A symbol that `modpost` did not find in the kernel or another module.
@@ -19,6 +21,7 @@ pub(super) enum Cause {
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Check(name) => write!(f, "the driver's own check of the kernel fails: {name}"),
             Self::Compiler { file, line, message } => write!(f, "`{file}` line {line}: {message}"),
             Self::Symbol { module, symbol } => {
                 write!(
@@ -34,7 +37,7 @@ impl fmt::Display for Cause {
 /// The longest line that is read, in bytes: a command line of the compiler has a few thousand.
 const MAX_LINE: u64 = 64 << 10;
 
-/// Returns the first error of the compiler; without one, that of `modpost`; without one, the first
+/// Returns the first error of the driver's checks or of the compiler; without one, that of `modpost`; without one, the first
 /// of make, which the others cause.
 pub(super) fn first_error(mut log: impl BufRead) -> io::Result<Option<Cause>> {
     let (mut modpost, mut make) = (None, None);
@@ -46,7 +49,7 @@ pub(super) fn first_error(mut log: impl BufRead) -> io::Result<Option<Cause>> {
         }
         let text = String::from_utf8_lossy(&raw);
         let text = text.trim();
-        if let Some(cause) = compiler(text) {
+        if let Some(cause) = check(text).or_else(|| compiler(text)) {
             return Ok(Some(cause));
         }
         if let Some(message) = text.split_once("ERROR: modpost: ").map(|(_, message)| message) {
@@ -67,6 +70,12 @@ fn undefined(message: &str) -> Cause {
         Some(Cause::Symbol { module, symbol: symbol.to_owned() })
     };
     parts().unwrap_or_else(|| Cause::Modpost(message.to_owned()))
+}
+
+/// Parses `*** Failed NAME. Bailing out! ***`.
+fn check(text: &str) -> Option<Cause> {
+    let name = text.strip_prefix("*** Failed ")?.strip_suffix(". Bailing out! ***")?;
+    Some(Cause::Check(name.to_owned()))
 }
 
 /// Parses `FILE:LINE:COLUMN: error: MESSAGE`, also with `fatal error` and without a column, as GCC
@@ -101,6 +110,19 @@ mod tests {
         assert_eq!(cause(text).unwrap(), "`nvidia/nv.c` line 42: too few arguments to 'f'");
         let text = "include/a.h:3: fatal error: b.h: No such file or directory\n";
         assert_eq!(cause(text).unwrap(), "`include/a.h` line 3: b.h: No such file or directory");
+    }
+
+    #[test]
+    fn a_log_of_nvidias_own_sources_is_understood() {
+        // From 470.256.02 on 6.12: settings of the compiler, tests of the kernel, an included file.
+        let text = "KBUILD_CFLAGS=-Wall -Werror=implicit-function-declaration -std=gnu11\n             CONFTEST: phys_to_dma\n            In file included from /var/lib/dkms/nvidia/470.256.02/build/nvidia/nv-dma.c:16:\n            /var/lib/dkms/nvidia/470.256.02/build/common/inc/nv-linux.h:703:12: error: implicit             declaration of function 'phys_to_dma' [-Wimplicit-function-declaration]\n";
+        let found = cause(text).unwrap();
+        assert!(found.starts_with("`common/inc/nv-linux.h` line 703: implicit"), "{found}");
+        let refused = "The kernel you are installing for is a PREEMPT_RT kernel!\n\n            *** Failed PREEMPT_RT sanity check. Bailing out! ***\n\n            make[3]: *** [/var/lib/dkms/nvidia/535.216.03/build/Kbuild:395: preempt_rt_sanity_check]             Error 1\n";
+        let found = "the driver's own check of the kernel fails: PREEMPT_RT sanity check";
+        assert_eq!(cause(refused).unwrap(), found);
+        // Without an effect: the build goes on.
+        assert_eq!(cause("*** Failed CC version check. ***\n"), None);
     }
 
     #[test]

@@ -13,7 +13,7 @@ mod rehearsal;
 mod resolve;
 
 use std::fs::{self, File};
-use std::io::{BufReader, Read as _};
+use std::io::{self, BufReader, Read as _, Write as _};
 
 use anyhow::{Context as _, bail};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -105,7 +105,7 @@ impl Job<'_> {
         ui.note(format_args!("build driver {} for kernel {kernel}", driver.version));
         let outputs = (&mut log, ui);
         rehearsal::apply(&root, &manifest, cache.cache(), self.installer, outputs)?;
-        let modules = self.modules(&root, &unproven)?;
+        let modules = self.modules(&root, &unproven, &mut log)?;
         Self::check(&root, &kernel, targets, &unproven, &modules)?;
         self.check_libraries(&root, cache, &mut log)?;
         let mut first = String::new();
@@ -176,8 +176,9 @@ impl Job<'_> {
         }
     }
 
-    /// Reads the modules that DKMS built; without any, the log of the build says why.
-    fn modules(&self, root: &Root, wanted: &Proof) -> anyhow::Result<Vec<Module>> {
+    /// Reads the modules that DKMS built; without any, the log of the build says why, and is
+    /// appended to `to`, because the root goes.
+    fn modules(&self, root: &Root, wanted: &Proof, to: &mut File) -> anyhow::Result<Vec<Module>> {
         let Proof { kernel, driver, .. } = wanted;
         let tree = root.path.join(format!("var/lib/dkms/nvidia/{driver}"));
         let built = tree.join(format!("{kernel}/x86_64/module"));
@@ -191,11 +192,18 @@ impl Job<'_> {
             modules.sort_by(|a, b| a.built.name.cmp(&b.built.name));
             return Ok(modules);
         }
-        let cause = [&tree.join("build/make.log"), self.log].into_iter().find_map(|path| {
+        let (log, made) = (self.log, tree.join("build/make.log"));
+        let cause = [&made, log].into_iter().find_map(|path| {
             let file = File::open(path).ok()?;
             log::first_error(BufReader::new(file)).ok()?
         });
-        let log = self.log;
+        if let Ok(mut made) = File::open(&made) {
+            let mut append = || {
+                writeln!(to, "$ cat /var/lib/dkms/nvidia/{driver}/build/make.log")?;
+                io::copy(&mut made, to)
+            };
+            append().with_context(|| format!("cannot write the log `{log}`"))?;
+        }
         let message = match cause {
             Some(cause) => {
                 format!("driver {driver} does not build for kernel {kernel}: {cause}")

@@ -21,6 +21,9 @@ const MAX_MODULE: u64 = 1 << 30;
 /// The largest section that is read: those with names, symbols and checksums.
 const MAX_SECTION: u64 = 16 << 20;
 
+/// The ends of names of compressed modules.
+const PACKED: [&str; 3] = ["gz", "xz", "zst"];
+
 /// The memory limit for compressed modules, in KiB.
 const XZ_MEMORY: u32 = 80 << 10;
 
@@ -34,6 +37,9 @@ const VERSION_LEN: usize = 64;
 #[derive(Debug)]
 pub(super) struct Module {
     pub(super) built: BuiltModule,
+    /// The name of its file without a compression, such as `nvidia-modeset.ko`; the kernel calls
+    /// that module `nvidia_modeset`.
+    pub(super) file: String,
     /// Its own version, from `MODULE_VERSION`.
     pub(super) version: Option<String>,
     /// The kernel and the settings that it was built for.
@@ -75,13 +81,14 @@ impl Module {
     /// kernels are.
     pub(super) fn read(path: &Utf8Path) -> anyhow::Result<Self> {
         let read = || {
-            let file = plain(File::open(path)?, path.extension())?;
-            Self::of(file)
+            let packed = path.extension().filter(|it| PACKED.contains(it));
+            let name = if packed.is_some() { path.file_stem() } else { path.file_name() };
+            Self::of(plain(File::open(path)?, packed)?, name.unwrap_or_default())
         };
         read().with_context(|| format!("cannot read the module `{path}`"))
     }
 
-    fn of(mut file: File) -> anyhow::Result<Self> {
+    fn of(mut file: File, file_name: &str) -> anyhow::Result<Self> {
         let sha256 = Measure::of(&mut file)?.sha256;
         let signature = signature(&mut file)?;
         let len = file.rewind().and_then(|()| file.metadata())?.len();
@@ -118,7 +125,8 @@ impl Module {
         let (needs, exports) = symbols(&mut elf, &checksums)?;
         let built = BuiltModule { name, sha256, signature };
         let version = value("version");
-        Ok(Self { built, version, vermagic, license, namespaces, needs, exports })
+        let file = file_name.to_owned();
+        Ok(Self { built, file, version, vermagic, license, namespaces, needs, exports })
     }
 }
 
@@ -275,7 +283,8 @@ pub(super) mod tests {
         // The digest is of the module itself, however it is packed.
         let packed = folder.join("nvidia.ko.zst");
         std::fs::write(&packed, zstd::encode_all(&*signed, 3).unwrap()).unwrap();
-        assert_eq!(Module::read(&packed).unwrap().built, found.built);
+        let unpacked = Module::read(&packed).unwrap();
+        assert_eq!((unpacked.built, &*unpacked.file), (found.built.clone(), "nvidia.ko"));
         let packed = folder.join("nvidia.ko.gz");
         let mut encoder = flate2::write::GzEncoder::new(
             File::create(&packed).unwrap(),

@@ -75,7 +75,7 @@ impl Kernel<'_> {
                     None => Some(Unresolved::Missing(self.release.clone())),
                 };
                 faults.extend(why.map(|why| Fault::Symbol {
-                    module: file(module),
+                    module: module.file.clone(),
                     symbol: symbol.clone(),
                     why,
                 }));
@@ -89,22 +89,18 @@ impl Kernel<'_> {
         let mut faults = Vec::new();
         if module.vermagic.split(' ').next() != Some(self.release.as_str()) {
             let (actual, kernel) = (module.vermagic.trim_end().to_owned(), self.release.clone());
-            faults.push(Fault::Vermagic { module: file(module), actual, kernel });
+            faults.push(Fault::Vermagic { module: module.file.clone(), actual, kernel });
         }
         if let Some(actual) = module.version.as_ref().filter(|it| **it != driver.to_string()) {
             let (actual, expected) = (actual.clone(), driver.clone());
-            faults.push(Fault::Version { module: file(module), actual, expected });
+            faults.push(Fault::Version { module: module.file.clone(), actual, expected });
         }
         let is_signed = module.built.signature == ModuleSignature::Signed;
         if self.secure_boot == Some(SecureBoot::Enabled) && !is_signed {
-            faults.push(Fault::Unsigned { module: file(module) });
+            faults.push(Fault::Unsigned { module: module.file.clone() });
         }
         faults
     }
-}
-
-fn file(module: &Module) -> String {
-    format!("{}.ko", module.built.name)
 }
 
 /// Checks an exported symbol as `resolve_symbol` of `kernel/module/main.c` does.
@@ -141,7 +137,7 @@ mod tests {
 
     const SYMVERS: &str = "0x11111111\tprintk\tvmlinux\tEXPORT_SYMBOL\t\n\
                            0x22222222\tdma_buf_get\tvmlinux\tEXPORT_SYMBOL\tDMA_BUF\n";
-    const VFIO: &str = "INFO(i1, \"name=nvidia-vgpu-vfio\"); INFO(i2, \"license=GPL\");\n\
+    const VFIO: &str = "INFO(i1, \"name=nvidia_vgpu_vfio\"); INFO(i2, \"license=GPL\");\n\
         INFO(i3, \"vermagic=6.1.0-9-amd64 SMP \");\n\
         VERSIONS = { {0x11111111, \"printk\"} };\n\
         int printk(const char *, ...); int nvidia_get(void);\n\

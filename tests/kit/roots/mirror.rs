@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::{Utf8DirEntry, Utf8Path, Utf8PathBuf};
 
 use super::Release;
 use crate::skip;
@@ -108,6 +108,46 @@ impl Mirror {
         let now = of(&self.main, &self.security);
         let before = of(&archived(&self.main), &archived(&self.security));
         [now, before].into_iter().find(|all| all[0].in_release().is_some())
+    }
+
+    /// Downloads the newest package `name` of a component of a release into `folder` with the
+    /// machine's apt, which verifies it, and returns its path. Nothing of the machine's own apt
+    /// configuration changes. `None` if the release does not have it.
+    #[must_use]
+    pub fn package(
+        &self,
+        release: Release,
+        component: &str,
+        name: &str,
+        folder: &Utf8Path,
+    ) -> Option<Utf8PathBuf> {
+        let at = |name: &str| folder.join(name);
+        for name in ["lists/partial", "cache/archives/partial", "parts"] {
+            fs::create_dir_all(at(name)).ok()?;
+        }
+        let main = self.archives(release)?.into_iter().next()?;
+        let line = main.line(self.keyring).replace(" main", &format!(" {component}\n"));
+        fs::write(at("sources.list"), line).ok()?;
+        let options = [
+            format!("Dir::Etc::SourceList={}", at("sources.list")),
+            format!("Dir::Etc::SourceParts={}", at("parts")),
+            format!("Dir::State::Lists={}", at("lists")),
+            format!("Dir::Cache={}", at("cache")),
+            // Its own user may not write here.
+            "APT::Sandbox::User=root".to_owned(),
+        ];
+        let apt = |words: &[&str]| {
+            let mut command = Command::new("apt-get");
+            for option in &options {
+                command.args(["--option", option]);
+            }
+            command.arg("--quiet").args(words).current_dir(folder).stdin(Stdio::null());
+            command.output().ok().filter(|output| output.status.success())
+        };
+        apt(&["update"])?;
+        apt(&["download", name])?;
+        let mut paths = folder.read_dir_utf8().ok()?.flatten().map(Utf8DirEntry::into_path);
+        paths.find(|path| path.extension() == Some("deb"))
     }
 }
 

@@ -1,7 +1,7 @@
 //! A laptop with a recipe for a driver, which proves it.
 
 use std::fmt::Write as _;
-use std::fs;
+use std::fs::{self, File};
 use std::process::Command;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -10,20 +10,35 @@ use vgpu_manifest::Digest;
 use vgpu_tests::roots::{Archive, Mirror, Release, Roots};
 use vgpu_tests::scratch::{Said, Scratch, expect, run};
 
-/// The driver of the recipe, and its release.
-pub(super) const DRIVER: &str = "535.216.01";
-const RELEASE: &str = "16.8";
+/// The words that prove the locked driver with the installer of this build.
+const PROVE: [&str; 4] = ["prove", "--json", "--installer", env!("CARGO_BIN_EXE_demo")];
+
+/// The driver of a recipe.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Driver<'d> {
+    pub(super) version: &'d str,
+    /// Its release of vGPU.
+    pub(super) release: &'d str,
+}
 
 pub(super) struct Laptop {
     scratch: Scratch,
     recipe: String,
     proxy: Option<String>,
+    /// The lock of the folder of bases, which the laptops of other tests share.
+    _lock: Option<File>,
 }
 
 impl Laptop {
-    /// Creates a laptop with a key and a recipe for a release.
-    pub(super) fn new(mirror: &Mirror, release: Release, more: &str) -> Option<Self> {
-        let archives = mirror.archives(release)?;
+    /// Creates a laptop with a key and a recipe for a driver on a release of Debian.
+    pub(super) fn new(
+        mirror: &Mirror,
+        debian: Release,
+        driver: Driver<'_>,
+        more: &str,
+    ) -> Option<Self> {
+        let archives = mirror.archives(debian)?;
+        let Driver { version, release } = driver;
         let scratch = Scratch::new(env!("CARGO_BIN_EXE_demo"));
         let words = ["key", "generate", "--principal", "alice", "--no-passphrase"];
         expect(scratch.bundler(&words), 0);
@@ -31,16 +46,21 @@ impl Laptop {
         let roots = Roots::folder().join("prove");
         let cache = scratch.path("cache/vgpu-offline");
         fs::create_dir_all(&cache).unwrap();
+        let mut lock = None;
         if fs::create_dir_all(&roots).is_ok() {
+            // Each run removes the roots of killed ones, and only the cache of one laptop is locked.
+            let file = File::create(roots.join("laptop.lock")).unwrap();
+            file.lock().unwrap();
+            lock = Some(file);
             std::os::unix::fs::symlink(roots, cache.join("roots")).unwrap();
         }
-        let (keyring, codename) = (mirror.keyring(), release.codename());
+        let (keyring, codename) = (mirror.keyring(), debian.codename());
         let keys: Vec<_> = mirror.fingerprints().iter().map(|key| format!("\"{key}\"")).collect();
         let keys = keys.join(", ");
         let mut recipe = format!(
             "[bundle]\nname = \"gpu\"\nchannel = \"stable\"\n\n\
-             [targets]\ngpu = [\"10de:1eb8\"]\ndriver = \"{RELEASE}\"\n\n\
-             [[driver]]\nname = \"driver/NVIDIA-Linux-x86_64-{DRIVER}-vgpu-kvm.run\"\n\
+             [targets]\ngpu = [\"10de:1eb8\"]\ndriver = \"{release}\"\n\n\
+             [[driver]]\nname = \"driver/NVIDIA-Linux-x86_64-{version}-vgpu-kvm.run\"\n\
              path = \"host.run\"\nsha256 = \"@DRIVER@\"\n\n{more}\
              [[apt]]\nrelease = \"{codename}\"\n\
              install = [\"dkms\", \"gcc\", \"make\", \"linux-headers-amd64\"]\n"
@@ -53,7 +73,8 @@ impl Laptop {
             )
             .unwrap();
         }
-        Some(Self { scratch, recipe, proxy: mirror.proxy().map(str::to_owned) })
+        let proxy = mirror.proxy().map(str::to_owned);
+        Some(Self { scratch, recipe, proxy, _lock: lock })
     }
 
     /// Returns the path of a file in its folder.
@@ -82,7 +103,7 @@ impl Laptop {
     /// Runs `vgpu-bundler` and checks its exit status.
     pub(super) fn run(&self, words: &[&str], code: i32) -> Said {
         let said = run(self.command(words));
-        assert_eq!(said.code, Some(code), "{words:?}: {}{}{}", said.out, said.err, self.log());
+        assert_eq!(said.code, Some(code), "{words:?}: {}{}{}", said.out, said.err, self.end());
         said
     }
 
@@ -95,12 +116,16 @@ impl Laptop {
 
     /// Proves the locked driver with the installer of this build.
     pub(super) fn prove(&self, code: i32) -> Said {
-        let installer = env!("CARGO_BIN_EXE_demo");
         let began = std::time::Instant::now();
-        let said = self.run(&["prove", "--json", "--installer", installer], code);
+        let said = self.run(&PROVE, code);
         let took = began.elapsed().as_secs();
         eprintln!("proved in {took} s, exit {code}:\n{}", said.err);
         said
+    }
+
+    /// Returns the command that proves the locked driver.
+    pub(super) fn proving(&self) -> Command {
+        self.command(&PROVE)
     }
 
     /// Returns the proof that a run printed.
@@ -109,9 +134,14 @@ impl Laptop {
         report["proof"].clone()
     }
 
+    /// Returns the log of the last proof.
+    pub(super) fn log(&self) -> String {
+        fs::read_to_string(self.path("bundle.prove.log")).unwrap_or_default()
+    }
+
     /// Returns the end of the log.
-    fn log(&self) -> String {
-        let log = fs::read_to_string(self.path("bundle.prove.log")).unwrap_or_default();
+    pub(super) fn end(&self) -> String {
+        let log = self.log();
         let lines: Vec<_> = log.lines().collect();
         lines[lines.len().saturating_sub(60)..].join("\n")
     }

@@ -11,7 +11,10 @@ use vgpu_tests::roots::{Mirror, Release};
 use vgpu_tests::scratch::expect;
 use vgpu_tests::skip::have;
 
-use super::laptop::{DRIVER, Laptop, replace};
+use super::laptop::{Driver, Laptop, replace};
+
+/// The driver of the recipe.
+const DRIVER: &str = "535.216.01";
 
 /// A script of DKMS that edits the kernel's list of symbols.
 const EDIT: &str =
@@ -39,7 +42,8 @@ fn a_build_is_recorded_and_each_failure_is_explained() {
     }
     let Some(mirror) = Mirror::of_machine() else { return };
     let patch = "[[patch]]\nname = \"driver/patch\"\npath = \"patch\"\n\n";
-    let Some(laptop) = Laptop::new(&mirror, Release::Debian12, patch) else { return };
+    let driver = Driver { version: DRIVER, release: "16.8" };
+    let Some(laptop) = Laptop::new(&mirror, Release::Debian12, driver, patch) else { return };
     let stand_in = StandIn::host(DRIVER);
     stand_in.write(&laptop.path("host.run")).unwrap();
     laptop.write("patch", &stand_in.patch());
