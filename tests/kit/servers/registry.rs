@@ -196,8 +196,7 @@ impl Shared {
     /// Checks access; an error is the answer to send instead.
     fn let_in(&self, address: SocketAddr, authorization: Option<&str>) -> Result<(), String> {
         let challenge = format!(
-            "Bearer realm=\"http://{}/token\",service=\"the registry\",scope=\"registry:all:*\"",
-            address
+            "Bearer realm=\"http://{address}/token\",service=\"the registry\",scope=\"registry:all:*\""
         );
         let current = format!("Bearer token{}", self.tokens.load(Ordering::SeqCst));
         let has_token = authorization == Some(&*current);

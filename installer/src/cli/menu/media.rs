@@ -25,7 +25,7 @@ impl Media {
                 let path = target.outside(&point).join(&name);
                 if name.ends_with(".vgpu.tar") || name.ends_with(".vgpu.tar.001") {
                     media.bundles.push(path.into_string());
-                } else if name.ends_with(".pub") {
+                } else if path.extension() == Some("pub") {
                     media.keys.push(path.into_string());
                 }
             }
