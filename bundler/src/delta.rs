@@ -29,7 +29,7 @@ pub(crate) fn is_bundle(path: &Utf8Path) -> anyhow::Result<bool> {
 impl Since {
     /// Adds a bundle that every target has applied or added to its store.
     ///
-    /// What the bundle leaves out itself is in its own base.
+    /// For an item that the bundle itself leaves out, the base of that item counts.
     pub(crate) fn add_bundle(&mut self, bundle: &Bundle<Verified>) {
         let Manifest { name, sequence, items, .. } = bundle.manifest();
         let own = Base { name: name.clone(), sequence: *sequence, digest: bundle.digest() };

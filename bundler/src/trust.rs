@@ -1,9 +1,7 @@
 //! The trust policy of this machine: a file of allowed signers.
 
-use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::num::NonZeroUsize;
-use std::os::unix::fs::OpenOptionsExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use vgpu_keys::{
@@ -12,6 +10,7 @@ use vgpu_keys::{
 };
 
 use crate::bounded::{self, MAX_KEYS};
+use crate::outfile;
 
 /// The allowed signers cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -110,41 +109,7 @@ pub(crate) fn add(path: &Utf8Path, signer: AllowedSigner) -> Result<(), TrustErr
             text.push('\n');
         }
         text.push_str(&line.to_string());
-        put(path, text.as_bytes(), 0o644)
+        outfile::replace(path, text.as_bytes(), 0o644)
     };
     append().map_err(|source| TrustError::Io { verb: "write", path: path.to_owned(), source })
-}
-
-/// Replaces the file at `path` atomically by `bytes`.
-pub(crate) fn put(path: &Utf8Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let folder = create_parent(path)?;
-    let mut builder = tempfile::Builder::new();
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
-    let mut file = builder.prefix(".vgpu-").tempfile_in(&folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    fs::File::open(folder)?.sync_all()
-}
-
-/// Creates a file at `path`. Never overwrites one: it may be a key.
-pub(crate) fn put_new(path: &Utf8Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let folder = create_parent(path)?;
-    let mut options = fs::File::options();
-    let mut file = options.write(true).create_new(true).mode(mode).open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::File::open(folder)?.sync_all()
-}
-
-/// Creates the folder of `path`, if necessary, accessible to its owner only.
-fn create_parent(path: &Utf8Path) -> io::Result<Utf8PathBuf> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_str().is_empty() => folder,
-        _ => Utf8Path::new("."),
-    };
-    let mut builder = fs::DirBuilder::new();
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.recursive(true).create(folder)?;
-    Ok(folder.to_owned())
 }

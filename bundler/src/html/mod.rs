@@ -14,7 +14,9 @@ mod report;
 mod style;
 
 use std::fmt::{self, Display, Write as _};
+use std::io;
 
+use anyhow::{Context as _, anyhow};
 use camino::Utf8Path;
 use vgpu_manifest::ProgramVersion;
 
@@ -25,6 +27,7 @@ pub(crate) use self::plan::plan;
 pub(crate) use self::report::report;
 
 use crate::outfile;
+use crate::ui::Advise as _;
 
 /// The browser loads nothing and runs nothing, whatever the page contains.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; \
@@ -122,7 +125,13 @@ impl Html {
 
     /// Writes the page to a new file.
     pub(crate) fn write(&self, path: &Utf8Path) -> anyhow::Result<()> {
-        outfile::write_new(path, self.0.as_bytes())
+        match outfile::create(path, self.0.as_bytes(), 0o666) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                Err(anyhow!("`{path}` exists already"))
+                    .hint("name another file, or remove it first")
+            }
+            result => result.with_context(|| format!("cannot write `{path}`")),
+        }
     }
 }
 

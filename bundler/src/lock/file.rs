@@ -1,5 +1,5 @@
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::time::SystemTime;
 
 use anyhow::{Context as _, anyhow, bail};
@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::{Lock, VERSION};
 use crate::bounded;
+use crate::outfile;
 
 /// The part of a lock that all versions of the format share.
 #[derive(Deserialize)]
@@ -70,21 +71,8 @@ impl Lock {
     /// Replaces the lock at `path` atomically and durably.
     pub(crate) fn write(&self, path: &Utf8Path) -> anyhow::Result<()> {
         let text = self.to_text()?;
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_str().is_empty() => folder,
-            _ => Utf8Path::new("."),
-        };
-        let write = || -> io::Result<()> {
-            let mut builder = tempfile::Builder::new();
-            // The lock is as readable as the recipe, subject to the umask.
-            #[cfg(unix)]
-            builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-            let mut file = builder.prefix(".bundle.lock-").tempfile_in(folder)?;
-            file.write_all(text.as_bytes())?;
-            file.as_file().sync_all()?;
-            file.persist(path).map_err(|error| error.error)?;
-            fs::File::open(folder)?.sync_all()
-        };
-        write().with_context(|| format!("cannot write the lock `{path}`"))
+        // The lock is as readable as the recipe.
+        outfile::replace(path, text.as_bytes(), 0o666)
+            .with_context(|| format!("cannot write the lock `{path}`"))
     }
 }

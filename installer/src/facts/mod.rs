@@ -18,7 +18,6 @@ mod dpkg;
 mod efi;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
-mod gpu_names;
 mod grub;
 mod grub_menu;
 mod headers;
@@ -63,9 +62,10 @@ pub(crate) fn nvidia_gpus(look: &dyn Look) -> Vec<Gpu> {
     gpus
 }
 
-/// Returns the names of these devices that the host knows.
+/// Returns the names of these devices, as `lspci` shows them; those that the host does not know are
+/// left out.
 pub(crate) fn gpu_names(look: &dyn Look, ids: &BTreeSet<PciId>) -> BTreeMap<PciId, String> {
-    gpu_names::look(&Reader::new(look), ids)
+    pci::names(&Reader::new(look), ids)
 }
 
 /// Returns the running and the installed kernels.

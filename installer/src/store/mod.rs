@@ -131,13 +131,22 @@ pub(crate) fn missing_program(
     Ok(if has(look, content, depth)? { 0 } else { content.size })
 }
 
-/// Verifies the `missing` items and copies them into the store, in one pass, durably. Those that the
-/// bundle leaves out come from `supplies`.
+/// The sources of what goes into the store.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Intake<'s> {
+    pub(crate) bundle: &'s Bundle<Verified>,
+    /// The sources of the items that the bundle leaves out.
+    pub(crate) supplies: &'s [Supply],
+    pub(crate) program: &'s Program,
+    /// How closely existing copies are checked; with [`Depth::Bytes`], damaged ones are replaced.
+    pub(crate) depth: Depth,
+}
+
+/// Verifies the `missing` items and copies them into the store, in one pass, durably.
 pub(crate) fn stage(
     host: &RealHost,
-    (bundle, supplies): (&Bundle<Verified>, &[Supply]),
+    Intake { bundle, supplies, program, depth }: Intake<'_>,
     missing: &Missing,
-    (program, depth): (&Program, Depth),
     progress: &Progress,
     ui: &Ui,
 ) -> Result<(), StageError> {

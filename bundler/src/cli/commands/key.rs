@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use super::Context;
 use crate::bounded::{self, MAX_KEYS};
 use crate::cli::options::{PassphraseArgs, default_key, default_signers};
+use crate::outfile;
 use crate::trust;
 use crate::ui::{Advise as _, print, print_json};
 
@@ -155,7 +156,7 @@ struct InAgent {
 }
 
 fn put(path: &Utf8Path, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
-    trust::put_new(path, bytes, mode).with_context(|| format!("cannot write `{path}`"))
+    outfile::create(path, bytes, mode).with_context(|| format!("cannot write `{path}`"))
 }
 
 fn public_half(path: &Utf8Path) -> Utf8PathBuf {

@@ -1,10 +1,7 @@
-use std::fs::File;
-use std::io::Read as _;
-
 use anyhow::{Context as _, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
-use serde::Serialize;
-use serde_json::Value;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
 use vgpu_manifest::ui::Exit;
 
 use super::Context;
@@ -52,6 +49,13 @@ enum DocumentKind {
     Report,
 }
 
+/// The keys by which documents differ.
+#[derive(Deserialize)]
+struct Keys {
+    review: Option<IgnoredAny>,
+    comparable: Option<IgnoredAny>,
+}
+
 impl Args {
     pub(crate) fn run(&self, context: &Context) -> anyhow::Result<()> {
         let kind = DocumentKind::of(&self.file)?;
@@ -80,16 +84,14 @@ impl Args {
 impl DocumentKind {
     /// Determines the kind of a file: documents are JSON objects, and a bundle begins with a name.
     fn of(path: &Utf8Path) -> anyhow::Result<Self> {
-        let mut first = Vec::new();
-        File::open(path)
-            .and_then(|file| file.take(64).read_to_end(&mut first))
-            .with_context(|| format!("cannot read `{path}`"))?;
+        let first = bounded::head(path, 64).with_context(|| format!("cannot read `{path}`"))?;
         if first.trim_ascii_start().first() != Some(&b'{') {
             return Ok(Self::Bundle);
         }
-        let value = parse(path, &read(path)?)?;
-        let has = |name: &str| value.get(name).is_some();
-        match (has("review"), has("comparable")) {
+        let keys: Keys = serde_json::from_str(&read(path)?).map_err(|error| {
+            anyhow!("`{path}` is not JSON: {}", error.to_string().escape_debug())
+        })?;
+        match (keys.review.is_some(), keys.comparable.is_some()) {
             (true, false) => Ok(Self::Plan),
             (false, true) => Ok(Self::Report),
             _ => Err(Exit::Failed.error(format!("`{path}` is neither a plan nor a report"))).hint(
@@ -102,9 +104,4 @@ impl DocumentKind {
 
 fn read(path: &Utf8Path) -> anyhow::Result<String> {
     bounded::read_text(path, MAX_PLAN).with_context(|| format!("cannot read `{path}`"))
-}
-
-fn parse(path: &Utf8Path, text: &str) -> anyhow::Result<Value> {
-    serde_json::from_str(text)
-        .map_err(|error| anyhow!("`{path}` is not JSON: {}", error.to_string().escape_debug()))
 }

@@ -1,8 +1,8 @@
 use std::time::Instant;
 
 use anyhow::Context as _;
+use vgpu_manifest::Digest;
 use vgpu_manifest::ui::count as count_of;
-use vgpu_manifest::{Bundle, Digest, Verified};
 
 use super::apply_plan::apply_plan;
 use super::bundle::BundleArg;
@@ -23,7 +23,7 @@ use crate::plan::{
     ApplyError, Choices, MAX_REVIEW, Phase, Plan, Resume, Review, Reviewed, rehearse,
 };
 use crate::state;
-use crate::store::{Bundles, Known, Supply, missing, missing_program, needs, stage};
+use crate::store::{Bundles, Intake, Known, missing, missing_program, needs, stage};
 use crate::ui::Ui;
 
 /// Apply a bundle to this host.
@@ -127,8 +127,9 @@ impl Apply {
         let plan = settle_on(&locked, &proposal, &choices, resume)?;
         self.password.provide(&mut locked, &plan, ui)?;
         let known = proposal.known();
-        let from = (&proposal.bundle, &[][..]);
-        put_in_store(locked.host(), from, known, (&program, Depth::Sizes), ui)?;
+        let (bundle, depth) = (&proposal.bundle, Depth::Sizes);
+        let intake = Intake { bundle, supplies: &[], program: &program, depth };
+        put_in_store(locked.host(), intake, known, ui)?;
         apply_plan(&mut locked, &plan, &proposal.candidate, self.to_phase, ui)
     }
 
@@ -201,22 +202,21 @@ fn settle_on(
     if unchanged { Ok(plan) } else { Err(Refused::Changed.into()) }
 }
 
-/// Verifies and copies missing items into the store, those that the bundle leaves out from the
-/// supplies; with [`Depth::Bytes`], also in place of damaged ones. The medium may be removed afterwards.
+/// Verifies and copies missing items into the store. The medium may be removed afterwards.
 pub(super) fn put_in_store(
     host: &mut RealHost,
-    (bundle, supplies): (&Bundle<Verified>, &[Supply]),
+    intake: Intake<'_>,
     known: Known,
-    (program, depth): (&Program, Depth),
     ui: &Ui,
 ) -> anyhow::Result<()> {
-    let lacking = missing(host, bundle.manifest(), depth)?;
+    let bundle = intake.bundle;
+    let lacking = missing(host, bundle.manifest(), intake.depth)?;
     for item in bundle.manifest().items.iter().filter(|item| lacking.has(item)) {
         OwnState::of(host).clear_the_way(&state::stored(item.id()))?;
     }
     let progress = ui.progress("staging", lacking.bytes);
     let since = Instant::now();
-    stage(host, (bundle, supplies), &lacking, (program, depth), &progress, ui)?;
+    stage(host, intake, &lacking, &progress, ui)?;
     ui.spent(On::Staging, since);
     let (count, took) = (lacking.count(), progress.summary());
     ui.outcome("staged", &count)?;

@@ -9,7 +9,7 @@ use crate::host::{Look, OwnPath, OwnState};
 use crate::journal::Depth;
 use crate::locked_host::Pending;
 use crate::plan::ApplyError;
-use crate::store::{Garbage, Known, Needed, Supply, missing, missing_program, needs};
+use crate::store::{Garbage, Intake, Known, Needed, Supply, missing, missing_program, needs};
 use crate::ui::{ByteSize, Tone, Ui};
 
 /// Manage the local item store
@@ -118,7 +118,9 @@ impl Add {
         let supplies = self.supplies(&target.host)?;
         let mut locked = target.open_locked()?;
         let known = Known::of(&bundle);
-        put_in_store(locked.host(), (&bundle, &supplies), known, (&program, Depth::Bytes), ui)?;
+        let (supplies, depth) = (&supplies[..], Depth::Bytes);
+        let intake = Intake { bundle: &bundle, supplies, program: &program, depth };
+        put_in_store(locked.host(), intake, known, ui)?;
         Ok(Exit::Done)
     }
 

@@ -13,7 +13,8 @@ use crate::ui::{print, print_json};
 /// List which GPUs work with which drivers on which kernels, with reasons.
 ///
 /// A question mark marks verdicts that are unverified: no test is recorded, or sources disagree.
-/// GPUs with the same verdicts share a table, and numbers refer to the reasons below it. `--html` writes a page instead of printing text.
+/// GPUs with the same verdicts share a table, and numbers refer to the reasons below it. `--html`
+/// writes a page instead of printing text.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]

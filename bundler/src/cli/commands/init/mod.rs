@@ -8,8 +8,7 @@ mod talk;
 mod tests;
 mod text;
 
-use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 
 use anyhow::{Context as _, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -32,6 +31,7 @@ use crate::assist::proposal::{Known, Proposal, Wish};
 use crate::catalog::Extended;
 use crate::cli::options::{MachineArgs, gpu};
 use crate::items::driver::HostFile;
+use crate::outfile;
 use crate::recipe::NAME;
 use crate::relock::now;
 use crate::types::{HttpUrl, LocalPath};
@@ -295,20 +295,8 @@ impl Args {
     }
 }
 
-/// Writes the recipe, and removes it again if that fails.
 fn put(path: &Utf8Path, text: &str) -> anyhow::Result<()> {
-    let mut file = match fs::File::options().write(true).create_new(true).open(path) {
-        Ok(file) => file,
-        Err(error) => return not_written(path, error),
-    };
-    match file.write_all(text.as_bytes()) {
-        Ok(()) => Ok(()),
-        Err(error) => {
-            // The write error matters more than a failed removal.
-            let _ = fs::remove_file(path);
-            not_written(path, error)
-        }
-    }
+    outfile::create(path, text.as_bytes(), 0o666).or_else(|error| not_written(path, error))
 }
 
 fn not_written(path: &Utf8Path, error: io::Error) -> anyhow::Result<()> {

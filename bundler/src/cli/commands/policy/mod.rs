@@ -15,7 +15,7 @@ use vgpu_keys::{MAX_POLICIES, Policy, SignedPolicies, SignedPolicy};
 use vgpu_manifest::Digest;
 
 use super::Context;
-use crate::trust;
+use crate::outfile;
 use crate::ui::{Advise as _, print, print_json};
 
 /// Write and sign the policies of nodes: their signers, thresholds and channels.
@@ -73,7 +73,7 @@ fn read_text(path: &Utf8Path) -> anyhow::Result<Vec<u8>> {
 /// Writes a new policy to a new file, and prints the digest that people compare.
 fn write(context: &Context, path: &Utf8Path, policy: &Policy, json: Json) -> anyhow::Result<()> {
     let document = policy.to_string();
-    trust::put_new(path, document.as_bytes(), 0o644)
+    outfile::create(path, document.as_bytes(), 0o644)
         .with_context(|| format!("cannot write `{path}`"))
         .hint("name a new file with `--output`; a policy is never overwritten")?;
     let (version, sha256) = (policy.version(), Digest::of(document.as_bytes()));

@@ -7,7 +7,7 @@ use super::read_text;
 use super::show::{Consent, consent};
 use crate::cli::commands::Context;
 use crate::cli::options::SignerArgs;
-use crate::trust;
+use crate::outfile;
 use crate::ui::print_json;
 
 /// Add a signature to a policy, in place.
@@ -50,7 +50,7 @@ impl Sign {
         draft.check_unsigned_by(signer.public_key()).with_context(what)?;
         let signature = signer.sign(Role::Policy, draft.document()).with_context(what)?;
         draft.add(signature).with_context(what)?;
-        trust::put(path, &draft.to_bytes(), 0o644)
+        outfile::replace(path, &draft.to_bytes(), 0o644)
             .with_context(|| format!("cannot write `{path}`"))?;
 
         let signed_by = signer.public_key().fingerprint();
