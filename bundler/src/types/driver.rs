@@ -1,5 +1,6 @@
 //! The names that NVIDIA gives to the files of its drivers.
 
+use camino::Utf8Path;
 use vgpu_manifest::catalog::{Catalog, DriverVersion};
 use vgpu_manifest::driver::{DriverKind, DriverRecord};
 
@@ -61,6 +62,13 @@ impl FileName {
         };
         run().or_else(windows).or_else(portal).unwrap_or(Self::Other)
     }
+}
+
+/// Checks whether a file name promises the host driver of NVIDIA AI Enterprise, also in a portal archive.
+pub(crate) fn is_enterprise(path: &Utf8Path) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    name.starts_with("NVIDIA-AI-Enterprise-")
+        || matches!(FileName::of(name), FileName::Enterprise(_))
 }
 
 /// Returns the hypervisor in `Linux-KVM-535.230.02-539.19`: the part before the driver versions.

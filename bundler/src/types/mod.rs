@@ -21,7 +21,7 @@ mod url;
 pub(crate) use self::alist::{AlistPath, AlistSource};
 pub(crate) use self::archive::{Address, ParseSuiteError, Suite};
 pub(crate) use self::build::{Build, Toolchain};
-pub(crate) use self::driver::{FileName, Hypervisor, releases};
+pub(crate) use self::driver::{FileName, Hypervisor, is_enterprise, releases};
 pub(crate) use self::git::{GitOrigin, GitUrl};
 pub(crate) use self::image::{ImageName, ImageSource, SavedImage};
 pub(crate) use self::mega::MegaLink;

@@ -1,6 +1,8 @@
 //! Paths and permission bits on the host.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
@@ -9,9 +11,38 @@ use serde::{Deserialize, Serialize};
 use crate::{ParseTextError, serde_as_text};
 
 /// An absolute path on the host, with no `.`, `..` or empty component.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Eq, Serialize, Deserialize)]
 #[serde(into = "Utf8PathBuf", try_from = "Utf8PathBuf")]
 pub struct HostPath(Utf8PathBuf);
+
+// A path in its simplest form has one spelling, so its bytes are compared instead of its components.
+impl PartialEq for HostPath {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_str() == other.0.as_str()
+    }
+}
+
+impl Hash for HostPath {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.as_str().hash(state);
+    }
+}
+
+impl PartialOrd for HostPath {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// Paths are ordered by their components: what is below a directory follows it at once.
+impl Ord for HostPath {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let (ours, theirs) = (self.0.as_str().as_bytes(), other.0.as_str().as_bytes());
+        let shared = ours.iter().zip(theirs).take_while(|(a, b)| a == b).count();
+        let rest = |path: &[u8]| path.get(shared).map(|byte| (*byte != b'/', *byte));
+        rest(ours).cmp(&rest(theirs))
+    }
+}
 
 /// A path cannot be a [`HostPath`].
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -113,6 +144,8 @@ serde_as_text!(Mode);
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -123,6 +156,15 @@ mod tests {
         for bad in ["", "etc", "./etc", "/etc/", "/etc//grub", "/etc/./grub", "/etc/../root", "/.."]
         {
             assert!(HostPath::new(bad).is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_is_that_of_the_components(a in "(/[!-/a]{1,3}){1,4}", b in "(/[!-/a]{1,3}){1,4}") {
+            let (Ok(a), Ok(b)) = (HostPath::new(a), HostPath::new(b)) else { return Ok(()) };
+            prop_assert_eq!(a.cmp(&b), a.as_path().cmp(b.as_path()));
+            prop_assert_eq!(a == b, a.as_path() == b.as_path());
         }
     }
 

@@ -12,7 +12,7 @@ use super::presets::Suite;
 use super::short::{Guest, Packages, Settings};
 use super::{Plan, Preset};
 use crate::assist::Licensing;
-use crate::types::Address;
+use crate::types::{Address, is_enterprise};
 use crate::ui::Advise as _;
 
 /// An entry, with the name of its list.
@@ -60,10 +60,13 @@ impl Plan<'_> {
     }
 
     fn driver(&self, install: &Install<'_>) -> Item {
-        let file = &install.driver.file;
-        let path = match &self.vgpu.driver_file {
-            Some(path) => path.to_string(),
-            None => self.input(file),
+        let usual = &install.driver.file;
+        let (file, path) = match &self.vgpu.driver_file {
+            Some(path) if is_enterprise(path.as_path()) => {
+                (install.driver.enterprise_file(), path.to_string())
+            }
+            Some(path) => (usual.clone(), path.to_string()),
+            None => (usual.clone(), self.input(usual)),
         };
         ("driver", table([("name", format!("driver/{file}")), ("path", path)]))
     }

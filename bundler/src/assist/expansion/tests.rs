@@ -90,6 +90,22 @@ fn guest_drivers_come_from_the_archive_or_from_their_own_files() {
 }
 
 #[test]
+fn the_host_driver_of_ai_enterprise_keeps_its_name() {
+    let usual = "driver/NVIDIA-Linux-x86_64-535.230.02-vgpu-kvm.run";
+    let enterprise = "driver/NVIDIA-Linux-x86_64-535.230.02-vgpu-kvm-aie.run";
+    for (file, name) in [
+        ("own/NVIDIA-Linux-x86_64-535.230.02-vgpu-kvm-aie.run", enterprise),
+        ("NVIDIA-AI-Enterprise-Linux-KVM-535.230.02-535.230.02-539.19.zip", enterprise),
+        ("NVIDIA-GRID-Linux-KVM-535.230.02-535.230.02-539.19.zip", usual),
+        ("own.run", usual),
+    ] {
+        let found = recipe(&format!("{HEAD}driver-file = \"{file}\"\n"));
+        let entry = found.entries.iter().find(|it| it.origin.to_string() == file).unwrap();
+        assert_eq!(entry.name.as_str(), name);
+    }
+}
+
+#[test]
 fn known_archives_have_suites_keys_and_mirrors() {
     let packages = "[packages]\narchives = [\"debian\", \"pve-no-subscription\"]\ninstall = [\"vim\"]\n\
                     pve-no-subscription.mirror = \"http://pve.example/debian/pve/\"\n";

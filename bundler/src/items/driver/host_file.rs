@@ -52,7 +52,7 @@ fn unusable(path: &Utf8Path) -> String {
 fn named(path: &Utf8Path) -> Option<HostFile> {
     let name = path.file_name()?;
     let version = match FileName::of(name) {
-        FileName::Driver(DriverKind::Host, version) => version,
+        FileName::Driver(DriverKind::Host, version) | FileName::Enterprise(version) => version,
         // The version of the host driver is the first of the archive's versions.
         FileName::Portal(_) => name.trim_end_matches(".zip").split('-').find_map(version_of)?,
         _ => return None,
@@ -74,6 +74,7 @@ mod tests {
         let version = |name: &str| named(name.into()).map(|file| file.version.to_string());
         for (name, expected) in [
             ("inputs/NVIDIA-Linux-x86_64-550.144.02-vgpu-kvm.run", Some("550.144.02")),
+            ("NVIDIA-Linux-x86_64-580.95.02-vgpu-kvm-aie.run", Some("580.95.02")),
             ("NVIDIA-GRID-Linux-KVM-580.178.05-580.178.04-582.78.zip", Some("580.178.05")),
             ("NVIDIA-GRID-vSphere-8.0-550.90.05-550.90.07-552.55.zip", Some("550.90.05")),
             ("NVIDIA-Linux-x86_64-550.90.07-grid.run", None),

@@ -9,6 +9,8 @@ pub(crate) use self::power_cut::{Fuse, Late};
 
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::Bound;
+use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use super::door::{RawHost, Remake};
@@ -47,7 +49,8 @@ pub(crate) struct MemHost {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Thing {
     pub(crate) node: Node,
-    pub(crate) bytes: Vec<u8>,
+    /// Shared, because tests copy whole hosts at every power cut.
+    pub(crate) bytes: Rc<[u8]>,
     inode: u64,
     changed: u64,
 }
@@ -88,16 +91,16 @@ impl MemHost {
         for dir in path.as_path().ancestors().skip(1) {
             let dir = HostPath::new(dir).unwrap();
             if dir.parent().is_some() && !self.nodes.contains_key(&dir) {
-                self.insert(dir, Node::dir(Mode::DIR), Vec::new());
+                self.insert(dir, Node::dir(Mode::DIR), [].into());
             }
         }
-        self.insert(path, node, bytes.to_vec());
+        self.insert(path, node, bytes.into());
     }
 
     /// Returns the text of a file.
     pub(crate) fn text_of(&self, path: &str) -> Option<String> {
         let thing = self.nodes.get(&own::fixed(path))?;
-        Some(String::from_utf8(thing.bytes.clone()).unwrap())
+        Some(String::from_utf8(thing.bytes.to_vec()).unwrap())
     }
 
     /// Returns everything except the contents of `without`.
@@ -117,7 +120,7 @@ impl MemHost {
         self.nodes.keys().filter(is_temp).collect()
     }
 
-    fn insert(&mut self, path: HostPath, node: Node, bytes: Vec<u8>) {
+    fn insert(&mut self, path: HostPath, node: Node, bytes: Rc<[u8]>) {
         self.ticks += 1;
         let inode = match self.nodes.get(&path) {
             Some(old) if old.node.kind() == Kind::Dir && node.kind() == Kind::Dir => old.inode,
@@ -200,18 +203,22 @@ impl MemHost {
         }
     }
 
-    fn has_children(&self, path: &HostPath) -> bool {
-        self.nodes.keys().any(|other| other.parent().as_ref() == Some(path))
+    /// Returns the paths below a directory. They are next to it in the order of paths.
+    fn below(&self, dir: &HostPath) -> impl Iterator<Item = &HostPath> {
+        let after = self.nodes.range((Bound::Excluded(dir), Bound::Unbounded));
+        after
+            .map(|(path, _)| path)
+            .take_while(move |path| path.as_path().starts_with(dir.as_path()))
     }
 
     fn temp(path: &HostPath, temp: TempName) -> HostPath {
         HostPath::new(path.parent().unwrap().as_path().join(temp.to_string())).unwrap()
     }
 
-    fn source(&self, from: Source<'_>) -> io::Result<Vec<u8>> {
+    fn source(&self, from: Source<'_>) -> io::Result<Rc<[u8]>> {
         match from {
-            Source::Nowhere => Ok(Vec::new()),
-            Source::Bytes(bytes) => Ok(bytes.to_vec()),
+            Source::Nowhere => Ok([].into()),
+            Source::Bytes(bytes) => Ok(bytes.into()),
             Source::File(path) => match self.nodes.get(&self.real(path)) {
                 Some(thing) if thing.node.kind() == Kind::File => Ok(thing.bytes.clone()),
                 _ => Err(io::ErrorKind::NotFound.into()),
@@ -275,7 +282,7 @@ impl Look for MemHost {
             Some(thing) if thing.bytes.len() as u64 > max => {
                 Err(error(io::ErrorKind::FileTooLarge.into()))
             }
-            Some(thing) => Ok(Some(thing.bytes.clone())),
+            Some(thing) => Ok(Some(thing.bytes.to_vec())),
         }
     }
 
@@ -286,10 +293,11 @@ impl Look for MemHost {
             let there = self.nodes.contains_key(&real);
             return if there { Err(error(io::ErrorKind::NotADirectory.into())) } else { Ok(None) };
         }
-        let children = self.nodes.keys().filter(|other| other.parent().as_ref() == Some(&real));
-        Ok(Some(
-            children.filter_map(|path| path.as_path().file_name()).map(str::to_owned).collect(),
-        ))
+        let child = |path: &HostPath| {
+            let inside = path.as_path().strip_prefix(real.as_path()).ok()?.as_str();
+            (!inside.contains('/')).then(|| inside.to_owned())
+        };
+        Ok(Some(self.below(&real).filter_map(child).collect()))
     }
 
     fn free_space(&self, _: &HostPath) -> Result<u64, HostError> {
@@ -329,13 +337,13 @@ impl RawHost for MemHost {
         {
             // Owner and attributes first, then the mode: a power cut may come in between.
             let half = Node::Dir { meta: Meta { mode: old.mode, ..meta.clone() } };
-            self.change(path, |host| host.insert(path.clone(), half, Vec::new()))?;
+            self.change(path, |host| host.insert(path.clone(), half, [].into()))?;
             let whole = new.node.clone();
-            return self.change(path, |host| host.insert(path.clone(), whole, Vec::new()));
+            return self.change(path, |host| host.insert(path.clone(), whole, [].into()));
         }
         let temp = Self::temp(path, new.temp);
         let half = Node::file(Content::of(b""), Mode::FILE);
-        self.change(&temp, |host| host.insert(temp.clone(), half, Vec::new()))?;
+        self.change(&temp, |host| host.insert(temp.clone(), half, [].into()))?;
         self.change(path, |host| {
             host.nodes.remove(&temp);
             host.insert(path.clone(), new.node.clone(), bytes);
@@ -344,7 +352,7 @@ impl RawHost for MemHost {
 
     fn remove(&mut self, path: &HostPath) -> Result<(), HostError> {
         let path = &self.real(path);
-        if self.has_children(path) {
+        if self.below(path).next().is_some() {
             let kind = io::ErrorKind::DirectoryNotEmpty;
             return Err(HostError::path(Verb::Remove, path, kind));
         }
@@ -407,7 +415,7 @@ impl RawHost for MemHost {
         self.change(path, |host| {
             host.nodes.remove(path);
             if keep {
-                host.insert((**path).clone(), node, bytes);
+                host.insert((**path).clone(), node, bytes.into());
             }
         })
     }
