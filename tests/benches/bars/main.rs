@@ -68,13 +68,14 @@ const WAITING: &str = "waiting";
 /// Prints the time from a stock host to vGPUs, beside the commands of the Bash script; this needs a
 /// Debian root, and mounts of its own.
 fn waiting() {
-    println!(
-        "\n`apply` and its resume, beside the commands of the script that this project replaces:\n"
-    );
+    let title =
+        "`apply` and its resume, beside the commands of the script that this project replaces";
     if !rustix::process::geteuid().is_root() {
-        return println!("skipped: needs root");
+        return println!("\n{title}: skipped: needs root");
     }
+    // This runs the program once more, with that argument.
     with_own_mounts(WAITING, || {
+        println!("\n{title}:\n");
         modes::waiting::rows(3).into_iter().flatten().for_each(|row| println!("{row}"));
     });
 }

@@ -1,4 +1,4 @@
-//! The suite that takes a node from a stock host to vGPUs, as far as it measures.
+//! The parts of the mode suites that measure an apply.
 
 #[path = "../../slow/modes/bundle.rs"]
 pub(crate) mod bundle;

@@ -1,4 +1,4 @@
-//! The suites of a node in a Debian root, as far as [`super::modes`] needs them.
+//! The parts of the node suites that [`super::modes`] needs.
 
 #[path = "../../slow/node/driver.rs"]
 pub(crate) mod driver;

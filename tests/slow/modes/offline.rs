@@ -21,7 +21,10 @@ use super::watch::Watch;
 const CALLS: [&str; 2] = ["--trace=%network", "--decode-pids=comm"];
 
 /// The only families on the node, and the reason. They stay within the machine.
-const ALLOWED: [(&str, &str); 1] = [("AF_UNIX", "the C library asks nscd for users and groups")];
+const ALLOWED: [(&str, &str); 1] = [(
+    "AF_UNIX",
+    "the C library asks nscd for users and groups, and Rust passes pidfds of children",
+)];
 
 /// A hook of kernel headers, which dpkg runs in phase 1. It tries to reach a network and writes what the
 /// kernel answers.

@@ -213,7 +213,7 @@ impl Stage {
     }
 
     /// Returns the installer's log of all commands that it ran.
-    fn log(&self) -> String {
+    pub(super) fn log(&self) -> String {
         let log = self.root().at("/var/log/vgpu-offline/installer.log");
         fs::read(log).map(|bytes| String::from_utf8(bytes).unwrap()).unwrap_or_default()
     }

@@ -8,7 +8,10 @@ type Does = fn(&str, &[&str]) -> bool;
 
 /// The work that is counted, by name.
 const WORK: [(&str, Does); 7] = [
-    ("update-initramfs", |path, _| path == "/usr/sbin/update-initramfs"),
+    // With `-b`, it is a call of itself for one kernel.
+    ("update-initramfs", |path, words| {
+        path == "/usr/sbin/update-initramfs" && !words.contains(&"-b")
+    }),
     ("images", |path, _| path == "/usr/sbin/mkinitramfs"),
     // DKMS adds the release to the command of `dkms.conf`.
     ("DKMS builds", |path, words| {
@@ -76,6 +79,7 @@ impl fmt::Display for Counts {
 fn a_trace_is_counted() {
     let trace = "\
 12 execve(\"/usr/sbin/update-initramfs\", [\"update-initramfs\", \"-u\"], 0x7ffd /* 6 vars */) = 0
+12 execve(\"/usr/sbin/update-initramfs\", [\"update-initramfs\", \"-u\", \"-b\", \"/boot\"], 0x7ffd /* 6 vars */) = 0
 13 execve(\"/usr/sbin/mkinitramfs\", [\"mkinitramfs\", \"-o\", \"/boot/x\", \"6.1.0\"], 0x1 /* 9 vars */) = 0
 14 execve(\"/usr/sbin/depmod\", [\"depmod\", \"-a\", \"-b\", \"/tmp/a\", \"6.1.0\"], 0x1 /* 9 vars */) = 0
 15 execve(\"/usr/sbin/depmod\", [\"depmod\", \"6.1.0\"], 0x1 /* 9 vars */) = 0

@@ -64,6 +64,11 @@ pub(super) enum Side {
 impl Side {
     /// Every side, this project first and what it replaces second.
     pub(super) const ALL: [Self; 3] = [Self::Installer, Self::Script, Self::ScriptWithFewPackages];
+
+    /// Whether its programs are counted: with other packages, the script runs the same ones.
+    pub(super) fn is_counted(self) -> bool {
+        self != Self::ScriptWithFewPackages
+    }
 }
 
 impl fmt::Display for Side {
@@ -111,7 +116,10 @@ impl Scene {
     /// Returns the time of both phases.
     pub(super) fn time(&self, side: Side) -> Spent {
         let mut stage = self.stock.fork();
+        stage.begin(&format!("waiting-{side:?}"));
         go(&mut stage, side);
+        let log = stage.log();
+        stage.note(&log);
         let [first, second] = stage.spent[..] else { unreachable!("a phase is one command") };
         first + second
     }
@@ -119,7 +127,7 @@ impl Scene {
     /// Counts the programs of each phase, and checks that the way ends with vGPUs.
     pub(super) fn count(&self, side: Side) -> [Counts; 2] {
         let mut stage = self.stock.fork();
-        stage.begin(&format!("waiting-{side:?}"));
+        stage.begin(&format!("waiting-{side:?}-counted"));
         stage.watch = Some(Watch::new(&EXECUTED));
         go(&mut stage, side);
         has_vgpus(&stage);
