@@ -13,9 +13,12 @@ const WORK: [(&str, Does); 7] = [
         path == "/usr/sbin/update-initramfs" && !words.contains(&"-b")
     }),
     ("images", |path, _| path == "/usr/sbin/mkinitramfs"),
-    // DKMS adds the release to the command of `dkms.conf`.
+    // DKMS adds the number of cores and the release to the command of `dkms.conf`.
     ("DKMS builds", |path, words| {
-        path.ends_with("/make") && has(words, "KERNELRELEASE=") && words.last() == Some(&"modules")
+        path.ends_with("/make")
+            && has(words, "KERNELRELEASE=")
+            && has(words, "-j")
+            && words.last() == Some(&"modules")
     }),
     // With `-b`, it is the index within an image, not that of the host.
     ("depmod", |path, words| path.ends_with("/depmod") && !words.contains(&"-b")),

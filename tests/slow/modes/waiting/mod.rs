@@ -88,6 +88,8 @@ fn an_apply_rebuilds_each_thing_once_a_phase() {
         let Some(scene) = Scene::new() else { return };
         let all = measure(&scene, 1);
         eprintln!("{}", table(&all).join("\n"));
+        let [_, after] = all[0].counts.as_ref().unwrap();
+        assert_eq!(after.get("DKMS builds"), 1, "on all cores: {after}");
         for counts in all[0].counts.iter().flatten() {
             for name in Counts::names() {
                 assert!(counts.get(name) <= 1 + of_driver(name), "{name}: {counts}");
