@@ -7,12 +7,13 @@
 //!
 //! Each derived thing is rebuilt once a phase: [`rebuilds`] merges what one program does for several
 //! marks, and holds back what a program would do by the way. apt's trigger for the initramfs is held
-//! back as well ([`packages::apt`](crate::packages::apt)). Not held back, because dpkg has no means to:
+//! back as well ([`packages::apt`](crate::packages::apt)). Not held back, because there are no means to:
 //!
 //! * the hooks in `/etc/kernel/postinst.d` and `postrm.d`, which the maintainer scripts of a kernel
 //!   package run: they make the initramfs of that kernel, and rewrite the boot menus;
 //! * all triggers at once, with dpkg's `--no-triggers`: packages would stay in the state
 //!   `triggers-awaited`, in which packages that depend on them are not configured;
+//! * `daemon-reload` in NVIDIA's installer, before the drop-ins of its units exist;
 //! * `update-initramfs` within DKMS up to 2, for modules that set `REMAKE_INITRD`.
 
 use std::collections::BTreeSet;
@@ -26,6 +27,14 @@ use crate::facts::REQUEST;
 use crate::host::{Command, HostError, Look};
 use crate::kernel::pin::{ESPS, GRUB_BLOCK, PIN, PIN_NEXT, TOOL, has_tool, pin_again};
 use crate::state::{self, fixed};
+
+/// The folders of unit files.
+const UNITS: [&str; 4] = [
+    "/etc/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+];
 
 /// Derived state, in the order in which it is rebuilt.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -65,8 +74,11 @@ impl Derived {
             || text == "/etc/modules"
         {
             vec![Self::Initramfs]
-        } else if below("/etc/systemd/system") || below("/usr/local/lib/systemd/system") {
-            vec![Self::Systemd]
+        } else if UNITS.into_iter().any(below) {
+            // systemd reads the links that enable units when it boots.
+            let enables =
+                path.parent().is_some_and(|dir| dir.as_path().extension() == Some("wants"));
+            if enables { Vec::new() } else { vec![Self::Systemd] }
         } else {
             kernel_of(path).into_iter().map(Self::Depmod).collect()
         }
@@ -242,12 +254,19 @@ mod tests {
             ("/etc/modules", IMAGES),
             ("/etc/udev/rules.d/62-vgpu-offline.rules", IMAGES),
             ("/etc/systemd/system/a.service.d/b.conf", "systemctl daemon-reload"),
+            ("/lib/systemd/system/a.service", "systemctl daemon-reload"),
             ("/usr/lib/modules/6.8.12-4-pve/updates/nvidia.ko", "depmod 6.8.12-4-pve"),
             ("/lib/modules/6.8.12-4-pve/updates/nvidia.ko", "depmod 6.8.12-4-pve"),
         ] {
             assert_eq!(names(path), [commands], "{path}");
         }
-        for path in ["/etc/default/grub.d", "/etc/kernel/other", "/lib/modules/a", "/usr/bin/x"] {
+        for path in [
+            "/etc/default/grub.d",
+            "/etc/kernel/other",
+            "/etc/systemd/system/multi-user.target.wants/a.service",
+            "/lib/modules/a",
+            "/usr/bin/x",
+        ] {
             assert!(names(path).is_empty(), "{path}");
         }
     }

@@ -15,9 +15,12 @@ pub(crate) struct Reversible {
     pub(crate) command: Command,
     /// Tells whether its effect is present.
     pub(crate) probe: Probe,
-    /// Derived state that it depends on, and that is rebuilt before it runs.
+    /// Derived state that it depends on, and that is rebuilt first if it is stale.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) after: BTreeSet<Derived>,
+    /// Derived state that the command rebuilds itself.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) settles: BTreeSet<Derived>,
     /// The commands that make the host usable again after it, or its undo, was interrupted. They must
     /// do no harm if the command had not begun.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -33,8 +36,8 @@ pub(crate) struct Reversible {
 impl Reversible {
     /// Returns a command that has nothing to recover, no undo and an empty scope.
     pub(crate) fn new(command: Command, probe: Probe) -> Self {
-        let (after, recover, undo, scope) = Default::default();
-        Self { command, probe, after, recover, undo, scope }
+        let (after, settles, recover, undo, scope) = Default::default();
+        Self { command, probe, after, settles, recover, undo, scope }
     }
 }
 
@@ -76,8 +79,15 @@ impl Act for Reversible {
         self.scope.clone()
     }
 
+    fn after(&self) -> BTreeSet<Derived> {
+        self.after.clone()
+    }
+
+    fn settles(&self) -> BTreeSet<Derived> {
+        self.settles.clone()
+    }
+
     fn run(&self, door: &mut Door<'_>) -> Result<(), ActError> {
-        self.after.iter().try_for_each(|derived| door.run(&derived.command()))?;
         Ok(door.run(&self.command)?)
     }
 

@@ -12,6 +12,7 @@ use crate::facts::{CERTIFICATE, PRIVATE_KEY};
 use crate::gpus::check_idle;
 use crate::host::{Command, Door, HostError, Look, Work};
 use crate::journal::{Act, ActError, Scope};
+use crate::settle::Derived;
 use crate::state::fixed;
 
 /// The small files, and folders of small files, shared with others, to which NVIDIA's installer, its uninstaller and
@@ -95,6 +96,14 @@ impl Act for DriverChange {
             }
         }
         Scope { small: SMALL.map(fixed).into(), large }
+    }
+
+    /// `dkms install`, which NVIDIA's installer runs too, ends with `depmod` for its kernel.
+    fn settles(&self) -> BTreeSet<Derived> {
+        match self.way {
+            Way::Install => self.driver.kernels.iter().cloned().map(Derived::Depmod).collect(),
+            Way::Remove => BTreeSet::new(),
+        }
     }
 
     fn run(&self, door: &mut Door<'_>) -> Result<(), ActError> {
@@ -184,6 +193,9 @@ impl DriverChange {
     /// Removes the module from DKMS, if the uninstaller did not.
     fn forget_sources(&self, door: &mut Door<'_>) -> Result<(), DriverError> {
         let version = self.driver.version.to_string();
+        if door.look().stat(&fixed(&format!("/var/lib/dkms/nvidia/{version}")))?.is_none() {
+            return Ok(());
+        }
         let known = status(door.look())?.unwrap_or_default();
         if known.iter().any(|build| build.version == version) {
             door.run(&Command::new("dkms", &["remove", &self.module(), "--all"]))?;

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::host::own::fixed;
 use crate::host::{Command, Exit, HostError, Look, Output};
 
 /// A version of a module, as DKMS manages it for a kernel.
@@ -62,10 +63,13 @@ fn build(line: &str) -> Option<Build> {
     Some(Build { module: module.to_owned(), version: version.to_owned(), kernel, state })
 }
 
+/// The folder in which DKMS keeps its whole state of the module.
+const TREE: &str = "/var/lib/dkms/nvidia";
+
 /// Returns DKMS's state of the `nvidia` module; `None` without DKMS, or where commands do not run.
 pub(crate) fn status(look: &dyn Look) -> Result<Option<Vec<Build>>, HostError> {
     let command = Command::new("dkms", &["status", "-m", "nvidia"]);
-    match look.query(&command) {
+    match look.query_about(&command, &fixed(TREE)) {
         Err(HostError::Start { .. }) => Ok(Some(Vec::new())),
         Err(error) => Err(error),
         Ok(None) => Ok(None),

@@ -25,6 +25,9 @@ const BIND: &str = "/sys/bus/pci/drivers/nvidia/bind";
 /// as an open session of NVML, is gone after seconds, or after none of them.
 const TRIES: u32 = 6;
 
+/// The number of checks during a delay.
+const LOOKS: u32 = 20;
+
 /// The number of pauses to wait for the driver, whose first load may take minutes.
 const WAITS: u32 = 60;
 
@@ -86,15 +89,15 @@ fn enable_on(host: &mut dyn Host, address: PciAddress, pause: Duration) -> Resul
     let mut waits = 0..WAITS;
     while host.stat(&fixed("/sys/module/nvidia"))?.is_none() {
         waits.next().ok_or(SriovError::NoDriver)?;
-        std::thread::sleep(pause);
+        wait(pause, || Ok(host.stat(&fixed("/sys/module/nvidia"))?.is_some()))?;
     }
     for tries in 0..TRIES {
+        if tries > 0 {
+            wait(pause * 2_u32.pow(tries - 1), || Ok(count(host, address)? > 0))?;
+        }
         let there = count(host, address)?;
         if there > 0 {
             return Ok(there);
-        }
-        if tries > 0 {
-            std::thread::sleep(pause * 2_u32.pow(tries - 1));
         }
         bind(host, address)?;
         tolerate(run_transient(host, &Command::new(MANAGE, &["-e", &address.to_string()])))?;
@@ -105,6 +108,20 @@ fn enable_on(host: &mut dyn Host, address: PciAddress, pause: Duration) -> Resul
         0 => Err(SriovError::None { address, is_bound: is_bound(host, address)? }),
         there => Ok(there),
     }
+}
+
+/// Waits for `pause`, or until `is_there`: guests start only afterwards.
+fn wait(
+    pause: Duration,
+    mut is_there: impl FnMut() -> Result<bool, HostError>,
+) -> Result<(), HostError> {
+    for _ in 0..LOOKS {
+        if is_there()? {
+            break;
+        }
+        std::thread::sleep(pause / LOOKS);
+    }
+    Ok(())
 }
 
 /// Binds a GPU to NVIDIA's driver if it is bound to none.

@@ -26,7 +26,7 @@ pub use self::door::Host;
 pub(crate) use self::door::{Door, New, Source};
 pub use self::error::{HostError, Verb};
 pub use self::look::Look;
-pub(crate) use self::look::MAX_READ;
+pub(crate) use self::look::{MAX_READ, walk};
 pub use self::node::{Kind, Meta, Node, Stat, Xattrs};
 pub(crate) use self::overlay::Overlay;
 pub use self::own::OwnPath;

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::fmt;
 use std::ops::Deref;
@@ -8,6 +9,7 @@ use vgpu_manifest::KernelWord;
 
 use super::{Kept, Scope};
 use crate::host::{Door, HostError, Look};
+use crate::settle::Derived;
 
 /// The failure of an act, of which only the text matters.
 pub(crate) type ActError = Box<dyn Error + Send + Sync>;
@@ -23,6 +25,16 @@ pub(crate) trait Act {
     /// Returns the paths that the act or its undo may change, except those that its undo restores.
     fn scope(&self) -> Scope {
         Scope::default()
+    }
+
+    /// Returns the derived state that it depends on, which is rebuilt first if it is stale.
+    fn after(&self) -> BTreeSet<Derived> {
+        BTreeSet::new()
+    }
+
+    /// Returns the derived state that its programs rebuild themselves if they succeed.
+    fn settles(&self) -> BTreeSet<Derived> {
+        BTreeSet::new()
     }
 
     /// Runs the act.

@@ -17,10 +17,16 @@ pub(super) fn run<A: Acts>(
     let (change, dirties) = (&Change::Act(act.clone()), &BTreeSet::new());
     let id = log.append(tx, &NewEntry { change, before: Some(&before), dirties, component })?;
     log.advance(id, RunState::Started, &[], &BTreeSet::new())?;
+    let stale = log.dirty()?;
+    for derived in act.after().intersection(&stale) {
+        Door::open(host).run(&derived.command())?;
+        log.settled(derived)?;
+    }
     let result = act.run(&mut Door::open(host));
     // A failed act leaves traces, too.
     record_traces(host, log, id, &**act, RunState::Exited)?;
-    result.map_err(JournalError::Act)
+    result.map_err(JournalError::Act)?;
+    act.settles().iter().try_for_each(|derived| Ok(log.settled(derived)?))
 }
 
 /// Undoes a completed act, if its effect is still present, and reports it to `begins` first.

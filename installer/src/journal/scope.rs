@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use vgpu_manifest::HostPath;
 
 use super::Change;
-use crate::host::{HostError, Kind, Look, Node, Stat};
+use crate::host::{HostError, Kind, Look, Node, Stat, walk};
 
 /// The paths that an act may change.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,18 +32,14 @@ impl Scope {
     pub(crate) fn look(&self, look: &dyn Look) -> Result<Snapshot, HostError> {
         let mut snapshot = Snapshot::default();
         for root in &self.small {
-            walk(look, root, &mut |path, _| {
-                if let Some(node) = look.node(path)? {
-                    snapshot.small.insert(path.clone(), node);
+            for path in walk(look, root)?.into_keys() {
+                if let Some(node) = look.node(&path)? {
+                    snapshot.small.insert(path, node);
                 }
-                Ok(())
-            })?;
+            }
         }
         for root in &self.large {
-            walk(look, root, &mut |path, stat| {
-                snapshot.large.insert(path.clone(), stat);
-                Ok(())
-            })?;
+            snapshot.large.extend(walk(look, root)?);
         }
         Ok(snapshot)
     }
@@ -101,24 +97,4 @@ fn keys<'a, T>(
     after: &'a BTreeMap<HostPath, T>,
 ) -> BTreeSet<&'a HostPath> {
     before.keys().chain(after.keys()).collect()
-}
-
-/// Calls `each` for `path` and everything below it, without following symlinks.
-fn walk(
-    look: &dyn Look,
-    path: &HostPath,
-    each: &mut dyn FnMut(&HostPath, Stat) -> Result<(), HostError>,
-) -> Result<(), HostError> {
-    let mut todo = vec![path.clone()];
-    while let Some(path) = todo.pop() {
-        let Some(stat) = look.stat(&path)? else { continue };
-        each(&path, stat)?;
-        if stat.kind == Kind::Dir {
-            let names = look.list(&path)?.unwrap_or_default();
-            // Names come from the kernel, so each is a single path component.
-            let children = names.iter().map(|name| HostPath::new(path.as_path().join(name)));
-            todo.extend(children.filter_map(Result::ok));
-        }
-    }
-    Ok(())
 }

@@ -249,6 +249,12 @@ impl Run<'_> {
             }
             self.host.may_continue()?;
             (self.each)(Applying::Step { step, n: done + i + 1, of });
+            if step.restart().is_some() {
+                for step in &steps[i..] {
+                    let mut journal = Journal::new(self.host, self.log, tx, step.component());
+                    step.place_units(&mut journal).map_err(failed)?;
+                }
+            }
             let mut journal = Journal::new(self.host, self.log, tx, step.component());
             step.apply(&mut journal).map_err(failed)?;
             if runs_commands(self.host)? {

@@ -137,12 +137,14 @@ impl Goal for EnableSriov {
         Ok(are_on(look, &self.gpus)?)
     }
 
+    fn place_units(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
+        self.files().iter().try_for_each(|(path, text)| put_text(journal, path, text))
+    }
+
     /// Also enables them now, because later steps and the verification need them. The links are
     /// written last, so that they confirm both.
     fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
-        for (path, text) in self.files() {
-            put_text(journal, &path, &text)?;
-        }
+        self.place_units(journal)?;
         journal.act(self.start())?;
         for (link, file) in self.links() {
             journal.put_link(&link, &file)?;

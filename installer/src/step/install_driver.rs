@@ -12,6 +12,7 @@ use crate::facts::{CERTIFICATE, PRIVATE_KEY, kernels as kernels_of};
 use crate::gpus::check_idle;
 use crate::host::{Command, Look};
 use crate::journal::Scope;
+use crate::settle::Derived;
 use crate::state::fixed;
 
 /// Installs NVIDIA's host driver with its own installer.
@@ -69,22 +70,23 @@ impl InstallDriver {
 
     /// Builds the module for one more kernel with DKMS.
     fn build(&self, journal: &mut Journal<'_>, kernel: &KernelRelease) -> Result<(), StepError> {
-        let (module, kernel) = (format!("nvidia/{}", self.driver.version), kernel.as_str());
+        let module = format!("nvidia/{}", self.driver.version);
         let [updates, video, tree] = [
-            format!("/usr/lib/modules/{kernel}/updates"),
-            format!("/usr/lib/modules/{kernel}/kernel/drivers/video"),
+            format!("/usr/lib/modules/{}/updates", kernel.as_str()),
+            format!("/usr/lib/modules/{}/kernel/drivers/video", kernel.as_str()),
             "/var/lib/dkms/nvidia".to_owned(),
         ]
         .map(|path| fixed(&path));
-        let command = Command::new("dkms", &["install", &module, "-k", kernel]);
-        let built = fixed(&format!("/var/lib/dkms/nvidia/{}/{kernel}", self.driver.version));
+        let command = Command::new("dkms", &["install", &module, "-k", kernel.as_str()]);
+        let built = format!("/var/lib/dkms/nvidia/{}/{}", self.driver.version, kernel.as_str());
         Ok(journal.act(Reversible {
-            undo: Some(Command::new("dkms", &["remove", &module, "-k", kernel])),
+            settles: [Derived::Depmod(kernel.clone())].into(),
+            undo: Some(Command::new("dkms", &["remove", &module, "-k", kernel.as_str()])),
             scope: Scope {
                 small: [PRIVATE_KEY, CERTIFICATE].map(fixed).into(),
                 large: [updates, video, tree].into(),
             },
-            ..Reversible::new(command, Probe::Exists(built))
+            ..Reversible::new(command, Probe::Exists(fixed(&built)))
         })?)
     }
 

@@ -165,6 +165,14 @@ impl Step {
         self.goal().waits_for_boot()
     }
 
+    /// Writes the unit files of a service that the step starts, but does not enable it.
+    ///
+    /// Called for all steps of a phase before the first one starts a service, so that systemd reads
+    /// its configuration once.
+    pub(crate) fn place_units(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
+        self.goal().place_units(journal)
+    }
+
     /// Satisfies the condition. Called only if it does not hold.
     pub(crate) fn apply(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
         self.goal().make_true(journal)
@@ -189,6 +197,10 @@ trait Goal {
     fn why(&self) -> String;
     fn is_true(&self, look: &dyn Look) -> Result<bool, StepError>;
     fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError>;
+
+    fn place_units(&self, _: &mut Journal<'_>) -> Result<(), StepError> {
+        Ok(())
+    }
 
     /// Defaults to shared: several components need it, or only the bundle defines its purpose.
     fn component(&self) -> Component {

@@ -3,6 +3,8 @@
 //! Every figure is a ratio of medians of interleaved runs on the same bytes, so it is meaningful on
 //! a busy machine too; the table notes when the machine was busy.
 //!
+//! `cargo bench -p vgpu-tests -- waiting` prints the last table alone.
+//!
 //! `cargo bench -p vgpu-tests` uses 1 GiB in the system's folder for temporary files;
 //! `VGPU_BENCH_MIB` and `TMPDIR` change that.
 
@@ -15,6 +17,10 @@ mod liar;
 #[path = "../../kit/servers/loopback.rs"]
 mod loopback;
 mod many;
+#[expect(dead_code, unused_imports, reason = "the suites use the rest")]
+mod modes;
+#[expect(dead_code, unused_imports, reason = "the suites use the rest")]
+mod node;
 mod run;
 mod scene;
 
@@ -22,8 +28,12 @@ use fleet::Fleet;
 use many::{Many, Slow};
 use run::{Race, have};
 use scene::Scene;
+use vgpu_tests::roots::with_own_mounts;
 
 fn main() {
+    if std::env::args().any(|word| word == WAITING) {
+        return waiting();
+    }
     let mib = std::env::var("VGPU_BENCH_MIB").ok().and_then(|n| n.parse().ok()).unwrap_or(1024);
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let scene = Scene::new(mib);
@@ -49,6 +59,25 @@ fn main() {
     for row in rows {
         println!("{row}");
     }
+    waiting();
+}
+
+/// The argument for the last table alone.
+const WAITING: &str = "waiting";
+
+/// Prints the time from a stock host to vGPUs, beside the commands of the Bash script; this needs a
+/// Debian root, and mounts of its own.
+fn waiting() {
+    let title =
+        "`apply` and its resume, beside the commands of the script that this project replaces";
+    if !rustix::process::geteuid().is_root() {
+        return println!("\n{title}: skipped: needs root");
+    }
+    // This runs the program once more, with that argument.
+    with_own_mounts(WAITING, || {
+        println!("\n{title}:\n");
+        modes::waiting::rows(3).into_iter().flatten().for_each(|row| println!("{row}"));
+    });
 }
 
 fn cores() -> usize {

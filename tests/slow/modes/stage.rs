@@ -4,16 +4,17 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
-use std::time::Instant;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use vgpu_tests::kit::Kit;
 use vgpu_tests::roots::{Layer, Release, Root, Roots};
 use vgpu_tests::scratch::{Said, expect, run};
+use vgpu_tests::skip::have;
 use vgpu_tests::tree::Snapshot;
 
 use super::differ::MAY_DIFFER;
 use super::machine::{Machine, WRAPPER, is_wanted, kernels};
+use super::watch::{Spent, Watch};
 use crate::node::site::Site;
 
 /// The name of the installed program.
@@ -36,6 +37,10 @@ pub(super) struct Stage {
     /// The length of the installer's log at the last reading.
     logged: usize,
     before: Picture,
+    /// The time of each command since the start or the fork.
+    pub(super) spent: Vec<Spent>,
+    /// How commands are traced, if they are.
+    pub(super) watch: Option<Watch>,
 }
 
 impl Stage {
@@ -48,7 +53,8 @@ impl Stage {
         let before = (root.snapshot(&[]), root.packages());
         let site = Site::new(root, kit).with_wrapper(WRAPPER);
         let (boots, transcript, output, logged) = (1, String::new(), None, 0);
-        Self { site, kernel, machine, boots, transcript, output, logged, before }
+        let (spent, watch) = (Vec::new(), None);
+        Self { site, kernel, machine, boots, transcript, output, logged, before, spent, watch }
     }
 
     /// Copies this node in its current state, with a separate transcript. While the copy lives,
@@ -57,7 +63,8 @@ impl Stage {
         let (site, kernel, before) = (self.site.fork(), self.kernel.clone(), self.before.clone());
         let Self { machine, boots, logged, .. } = *self;
         let (transcript, output) = (String::new(), None);
-        Self { site, kernel, machine, boots, transcript, output, logged, before }
+        let (spent, watch) = (Vec::new(), None);
+        Self { site, kernel, machine, boots, transcript, output, logged, before, spent, watch }
     }
 
     pub(super) fn root(&self) -> &Root {
@@ -119,6 +126,12 @@ impl Stage {
         self.run(&[&["apply", bundle.as_str(), "--yes"], more].concat(), code)
     }
 
+    /// Runs another program on the machine, as an operator at its terminal.
+    pub(super) fn program(&mut self, words: &[&str]) -> Said {
+        let command = self.on_machine(words[0], &words[1..]);
+        self.tell(&words.join(" "), command, 0)
+    }
+
     /// Boots the machine with its kernel, and runs the enabled units of this project; the resume
     /// unit must exit with this status. Returns their output, by name.
     pub(super) fn reboot(&mut self, code: i32) -> String {
@@ -150,27 +163,59 @@ impl Stage {
         if self.site.is_outside() {
             return self.site.command(words);
         }
-        let start =
-            ["env", "PROGRAM=/usr/local/sbin/vgpu-installer", "sh", "-e", "-c", WRAPPER, "sh"];
+        self.on_machine(INSTALLED, words)
+    }
+
+    fn on_machine(&self, program: &str, words: &[&str]) -> Command {
+        let program = format!("PROGRAM={program}");
+        let start = ["env", &program, "sh", "-e", "-c", WRAPPER, "sh"];
         self.root().command(&[&start[..], words].concat())
     }
 
     fn tell(&mut self, line: &str, command: Command, code: i32) -> Said {
-        let began = Instant::now();
+        let command = match &mut self.watch {
+            Some(watch) => watch.over(&command),
+            None => command,
+        };
+        let began = Spent::so_far();
         let said = run(command);
-        let took = began.elapsed().as_secs_f32();
-        let spent = self.spent();
+        let took = began.until_now();
+        self.spent.push(took);
+        let (took, spent) = (took.wall.as_secs_f32(), self.logged_time());
         let text = format!("\n$ {line}\n{}{}", said.out, said.err);
         self.note(&text);
         self.note(&format!("[exit {}, {took:.1} s{spent}]\n", said.code.unwrap_or(-1)));
         assert_eq!(said.code, Some(code), "{}{}", self.transcript, self.tail());
+        self.is_readable();
         said
     }
 
+    /// Checks that the journal, if there is one, is an intact database, and that the log consists of
+    /// whole lines of text.
+    fn is_readable(&self) {
+        let log = self.log();
+        assert!(log.is_empty() || log.ends_with('\n'), "{}", self.tail());
+        assert!(!log.contains('\0'), "{}", self.tail());
+        // A copy: the last connection to a database changes its files when it ends.
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["journal.db", "journal.db-wal"] {
+            let file = self.root().at("/var/lib/vgpu-offline").join(name);
+            if file.exists() {
+                fs::copy(file, folder.path().join(name)).unwrap();
+            }
+        }
+        let copy = folder.path().join("journal.db");
+        if copy.exists() && have("sqlite3") {
+            let mut command = Command::new("sqlite3");
+            command.arg(copy).arg("PRAGMA integrity_check");
+            assert_eq!(expect(command, 0).out, "ok\n");
+        }
+    }
+
     /// Returns the installer's log of all commands that it ran.
-    fn log(&self) -> String {
+    pub(super) fn log(&self) -> String {
         let log = self.root().at("/var/log/vgpu-offline/installer.log");
-        fs::read_to_string(log).unwrap_or_default()
+        fs::read(log).map(|bytes| String::from_utf8(bytes).unwrap()).unwrap_or_default()
     }
 
     /// Returns the end of that log, for diagnosis.
@@ -182,7 +227,7 @@ impl Stage {
 
     /// Returns the timing of the last run that changed the host, from its log, and checks its peak
     /// memory against [`MEMORY`].
-    fn spent(&mut self) -> String {
+    fn logged_time(&mut self) -> String {
         let log = self.log();
         if log.len() <= std::mem::replace(&mut self.logged, log.len()) {
             return String::new();

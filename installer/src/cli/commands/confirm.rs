@@ -18,8 +18,8 @@ use crate::trust::{Candidate, Floors};
 use crate::ui::{Tone, Ui};
 
 /// The number of checks and the delay between them.
-const TRIES: u32 = 10;
-const PAUSE: Duration = Duration::from_secs(2);
+const TRIES: u32 = 40;
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Whether a bundle is confirmed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::io::{self, PipeReader, Read, Write as _};
 use std::os::fd::BorrowedFd;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
@@ -15,7 +16,7 @@ use super::log::{About, Lines, RunLog};
 use super::network;
 use super::tree::{self, Tree};
 use crate::host::own;
-use crate::host::{Command, Exit, HostError, HostPath, MAX_READ, Output, Secret, Verb};
+use crate::host::{Command, Exit, HostError, HostPath, MAX_READ, Output, Secret, Stat, Verb};
 
 /// The handling of an installation's commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +82,31 @@ impl QueryCache {
         }
         let answer = query()?;
         self.0.push((command.clone(), answer.clone()));
+        Ok(answer)
+    }
+}
+
+/// The answers of commands that depend only on a tree, with the state of that tree.
+#[derive(Debug, Default)]
+pub(super) struct TreeCache(Vec<(Command, BTreeMap<HostPath, Stat>, Output)>);
+
+impl TreeCache {
+    /// Returns the answer to `command` about a tree in this state.
+    pub(super) fn answer(
+        &mut self,
+        command: &Command,
+        tree: BTreeMap<HostPath, Stat>,
+        query: impl FnOnce() -> Result<Option<Output>, HostError>,
+    ) -> Result<Option<Output>, HostError> {
+        let known = self.0.iter().find(|(asked, was, _)| asked == command && *was == tree);
+        if let Some((.., answer)) = known {
+            return Ok(Some(answer.clone()));
+        }
+        let answer = query()?;
+        if let Some(answer) = &answer {
+            self.0.retain(|(asked, ..)| asked != command);
+            self.0.push((command.clone(), tree, answer.clone()));
+        }
         Ok(answer)
     }
 }

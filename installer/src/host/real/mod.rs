@@ -54,7 +54,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{AtFlags, OFlags};
 use vgpu_manifest::{Measure, Measured};
 
-use self::exec::{Place, QueryCache};
+use self::exec::{Place, QueryCache, TreeCache};
 use self::file_cache::FileCache;
 use self::lock::Held;
 use self::meta::Owners;
@@ -63,7 +63,7 @@ use super::door::{RawHost, Remake};
 use super::work::WorkPath;
 use super::{
     Command, Content, HostError, HostPath, Kind, Look, Mode, New, Node, Output, OwnPath, Secret,
-    Stat, TempName, Verb, own,
+    Stat, TempName, Verb, own, walk,
 };
 
 /// The running system, or a folder that represents a machine.
@@ -78,6 +78,7 @@ pub struct RealHost {
     file_cache: Mutex<Option<FileCache>>,
     /// Off unless a command turns it on.
     query_cache: Mutex<Option<QueryCache>>,
+    tree_cache: Mutex<TreeCache>,
     /// The lock, while this run holds it.
     held: Mutex<Weak<Held>>,
 }
@@ -94,6 +95,7 @@ impl RealHost {
             log: Arc::default(),
             file_cache: Mutex::default(),
             query_cache: Mutex::default(),
+            tree_cache: Mutex::default(),
             held: Mutex::default(),
         })
     }
@@ -286,6 +288,11 @@ impl Look for RealHost {
             return cache.answer(command, query);
         }
         query()
+    }
+
+    fn query_about(&self, command: &Command, path: &HostPath) -> Result<Option<Output>, HostError> {
+        let tree = walk(self, path)?;
+        lock(&self.tree_cache).answer(command, tree, || self.query(command))
     }
 
     fn stream(

@@ -331,3 +331,33 @@ fn the_network_is_denied_to_a_thread_and_its_children_for_good() {
     std::thread::spawn(inside).join().unwrap();
     std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
 }
+
+#[test]
+fn an_answer_about_a_tree_counts_until_the_tree_changes() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = Utf8PathBuf::from_path_buf(dir.path().to_owned()).unwrap();
+    let host = RealHost::open(&root, Exec::Live).unwrap();
+    // It prints another name each time.
+    let command = Command::new("mktemp", &["--dry-run"]);
+    let ask = |path: &str| host.query_about(&command, &fixed(path)).unwrap().unwrap().stdout;
+    let mut last = ask("/tree");
+    let mut changed = || {
+        let answer = ask("/tree");
+        assert_eq!(ask("/tree"), answer);
+        std::mem::replace(&mut last, answer.clone()) != answer
+    };
+    assert!(!changed());
+    std::fs::create_dir_all(root.join("tree/module")).unwrap();
+    assert!(changed());
+    std::fs::write(root.join("tree/module/nvidia.ko"), "one").unwrap();
+    assert!(changed());
+    // The kernel's clock for files has ticks of up to 10 ms.
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    std::fs::write(root.join("tree/module/nvidia.ko"), "two").unwrap();
+    assert!(changed());
+    std::fs::write(root.join("other"), "").unwrap();
+    assert!(!changed());
+    std::fs::remove_dir_all(root.join("tree")).unwrap();
+    assert!(changed());
+    assert_ne!(host.query(&command).unwrap().unwrap().stdout, ask("/tree"));
+}

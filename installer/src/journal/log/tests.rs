@@ -40,6 +40,7 @@ fn run() -> Change {
         command: Command::new("a", &["b"]).with_input("c".to_owned()),
         probe: Probe::Exists(fixed("/d")),
         after: [Derived::Systemd].into(),
+        settles: BTreeSet::new(),
         recover: vec![Command::new("e", &[])],
         undo: Some(Command::new("f", &[])),
         scope: Scope { small: [fixed("/g")].into(), large: [fixed("/h")].into() },

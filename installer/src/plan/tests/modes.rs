@@ -215,3 +215,19 @@ fn the_unlock_mode_can_be_cut_or_find_the_disk_full_at_every_change() {
 fn the_passthrough_mode_can_be_cut_or_find_the_disk_full_at_every_change() {
     cut("passthrough", &passthrough());
 }
+
+#[test]
+fn systemd_reads_units_once_a_phase_and_dkms_alone_updates_the_module_index() {
+    for plan in [native(), unlock()] {
+        let mut world = World::new(&stock());
+        for boot in ["first", "second"] {
+            world.host.ran.clear();
+            let origin = Origin { boot: BootId(boot.to_owned()), ..origin() };
+            apply(&mut world.host, &mut world.log, &origin, &plan, &mut |_| {}).unwrap();
+            let ran = &world.host.ran;
+            let times = |start: &str| ran.iter().filter(|line| line.starts_with(start)).count();
+            assert_eq!(times("systemctl daemon-reload"), 1, "{boot} boot: {ran:?}");
+            assert_eq!(times("depmod"), 0, "{boot} boot: {ran:?}");
+        }
+    }
+}
