@@ -11,17 +11,26 @@ use crate::lock;
 
 /// A summary of a trusted bundle.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Facts<'r> {
+    /// The name of the bundle.
     pub(crate) name: &'r BundleName,
+    /// The channel.
     pub(crate) channel: &'r Channel,
+    /// The sequence in its channel.
     pub(crate) sequence: u64,
+    /// The digest of its signed root.
     pub(crate) digest: Digest,
+    /// The principals whose signatures count.
     pub(crate) signed_by: Vec<&'r Principal>,
+    /// The keys of these signatures.
     pub(crate) keys: Vec<Fingerprint>,
+    /// The signatures that do not count, with the reason.
     pub(crate) not_counted: Vec<String>,
     /// The versions of the signed policies in it.
     pub(crate) policies: Vec<u64>,
+    /// The size of all items in bytes.
     pub(crate) total_size: u64,
     /// The items that are not in it, and that a node must have.
     #[serde(skip_serializing_if = "Vec::is_empty")]

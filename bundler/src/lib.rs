@@ -42,6 +42,8 @@ mod recheck;
 mod recipe;
 mod relock;
 mod sbom;
+#[cfg(feature = "schema")]
+pub mod schema;
 mod secret;
 mod stick;
 mod trust;

@@ -8,9 +8,13 @@ use vgpu_manifest::catalog::{Role, State};
 use vgpu_manifest::platform::{KernelRelease, KernelSeries, PveRelease, PveSeries};
 use vgpu_manifest::verdict::{Case, GpuName, Mode, Summary, Verdict, describe, judge, summarize};
 
+/// The verdicts on GPUs, drivers and kernels.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) struct Matrix {
+    /// The kernels, one for each column.
     pub(crate) kernels: Vec<KernelColumn>,
+    /// The GPUs with equal verdicts.
     pub(crate) groups: Vec<Group>,
     /// The GPUs on which no driver supports vGPU.
     pub(crate) unsupported: Vec<GpuName>,
@@ -18,36 +22,49 @@ pub(crate) struct Matrix {
 
 /// A kernel series of a release of Proxmox VE.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) struct KernelColumn {
+    /// The release of Proxmox VE.
     pub(crate) pve: PveSeries,
+    /// The series of the kernel.
     pub(crate) series: KernelSeries,
     /// The kernel that is judged: the newest recorded one.
     pub(crate) newest: KernelRelease,
+    /// The role of the series in that release.
     pub(crate) role: Role,
 }
 
 /// GPUs of one architecture with the same verdicts.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) struct Group {
+    /// The architecture.
     pub(crate) arch: ArchitectureId,
+    /// The GPUs.
     pub(crate) gpus: Vec<GpuName>,
     /// Why drivers do not work, or may not. The sentences hold for each GPU, driver and kernel that
     /// refers to them.
     pub(crate) reasons: Vec<String>,
+    /// A row for each driver.
     pub(crate) drivers: Vec<DriverRow>,
 }
 
 /// The verdicts on a driver.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) struct DriverRow {
+    /// The release of NVIDIA vGPU.
     pub(crate) release: Release,
+    /// The version of the host driver.
     pub(crate) host: DriverVersion,
     /// A verdict for each kernel.
     pub(crate) cells: Vec<Cell>,
 }
 
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) struct Cell {
+    /// The verdict.
     pub(crate) verdict: Summary,
     /// Its reasons, by position in [`Group::reasons`].
     pub(crate) because: Vec<usize>,

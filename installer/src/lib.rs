@@ -21,6 +21,8 @@ mod plan;
 #[cfg(test)]
 mod power_cut;
 mod repair;
+#[cfg(feature = "schema")]
+pub mod schema;
 mod settle;
 mod status;
 mod step;

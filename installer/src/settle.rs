@@ -38,6 +38,7 @@ const UNITS: [&str; 4] = [
 
 /// Derived state, in the order in which it is rebuilt.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Derived {
     /// The index of the modules of one kernel.

@@ -44,6 +44,7 @@ pub struct Policy {
 
 /// Whether every Debian package of a bundle needs the signature of its archive, verified on the host.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Upstream {
     /// It is verified if the bundle has what that takes, and reported.

@@ -17,6 +17,11 @@ pub(crate) const ED25519: &str = "ssh-ed25519";
 /// Its 32 bytes are the only canonical encoding of a point in the subgroup of prime order. Keys
 /// outside of this subgroup are refused because signatures for them can be forged.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(try_from = "String", into = "String", extend("pattern" = "^(sk-)?ssh-ed25519(@openssh\\.com)? "))
+)]
 pub struct PublicKey {
     point: [u8; 32],
     /// The application of a key on a security key.
@@ -194,6 +199,11 @@ serde_as_text!(PublicKey);
 ///
 /// It is for comparison by people. Decisions use the key itself.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(try_from = "String", into = "String", extend("pattern" = "^SHA256:[A-Za-z0-9+/]{43}$"))
+)]
 pub struct Fingerprint([u8; 32]);
 
 /// A text is not a fingerprint.

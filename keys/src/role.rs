@@ -8,6 +8,11 @@ use crate::names::serde_as_text;
 /// The role is part of the signed data, as the namespace of OpenSSH. A signature for one role is
 /// invalid for any other, and a policy can restrict a key to some roles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(try_from = "String", into = "String", extend("enum" = Role::ALL.map(Role::namespace)))
+)]
 pub enum Role {
     /// The contents of a bundle, by its `SHA256SUMS`.
     Bundle,

@@ -24,6 +24,8 @@ mod item;
 mod manifest;
 pub mod patch;
 pub mod profile;
+#[cfg(feature = "schema")]
+pub mod schema;
 mod types;
 pub mod ui;
 pub mod verdict;

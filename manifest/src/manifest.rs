@@ -23,6 +23,7 @@ pub const FORMAT: u32 = 1;
 /// The metadata of a bundle and its payload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Manifest {
     /// The version of the format: [`FORMAT`].
     pub format: u32,

@@ -22,6 +22,7 @@ use crate::text;
 
 /// All overrides.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct ProfileOverrides {
     /// Overrides per vGPU type.
@@ -37,6 +38,7 @@ pub struct ProfileOverrides {
 
 /// Overrides of the driver's values for one vGPU type. The names are `vgpu_unlock`'s.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ProfileOverride {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -93,6 +95,7 @@ pub struct ProfileOverride {
 
 /// A number of at most 63 bits, the limit of TOML.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(into = "u64", try_from = "u64")]
 pub struct Bounded(u64);
 

@@ -19,6 +19,7 @@ pub use check::WantsError;
 
 /// The desired configuration of a host.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Wants {
     /// Whether the IOMMU must translate for devices; the kernel parameters for it depend on the
@@ -87,6 +88,7 @@ impl Wants {
 
 /// The desired Debian packages from the bundle.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct PackageWants {
     /// The requested packages to install; all of them if absent. The others are only included.
@@ -111,6 +113,7 @@ impl PackageWants {
 
 /// The format of a repository's apt source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum RepositoryStyle {
     /// A `.sources` file of stanzas.
@@ -121,6 +124,7 @@ pub enum RepositoryStyle {
 
 /// The desired state of the IOMMU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Iommu {
     /// It translates, with the pass-through mode for the host's own devices.
@@ -129,6 +133,7 @@ pub enum Iommu {
 
 /// An item that is placed as a file on the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct WantedFile {
     /// The item.
@@ -157,6 +162,7 @@ fn printable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HostPath, D::
 
 /// An item that is placed as a systemd unit under `/etc/systemd/system`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct WantedUnit {
     /// The unit's name.
@@ -170,6 +176,7 @@ pub struct WantedUnit {
 
 /// An item that is placed as a drop-in of a systemd unit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct WantedDropIn {
     /// The unit that it adds to.
@@ -182,6 +189,7 @@ pub struct WantedDropIn {
 
 /// A guest tool: an item that the author of the bundle supplies and that never runs on the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct GuestTool {
     /// The item.

@@ -209,7 +209,7 @@ fn a_node_signs_with_a_key_that_the_laptop_enrolls() {
     assert!(
         bundler(&[&enroll[..], &["--fingerprint", &other]].concat(), 3).err.contains("swapped")
     );
-    bundler(&[&enroll[..], &["--fingerprint", fingerprint]].concat(), 0);
+    bundler(&[&enroll[..], &["--fingerprint", fingerprint, "--json"]].concat(), 0);
     assert!(
         bundler(&[&compare[..], &["--json"]].concat(), 0).out.contains("\"signed-by\": \"pve1\"")
     );

@@ -45,6 +45,7 @@ mod memory;
 mod menu;
 mod offline;
 mod pages;
+mod schema;
 mod script;
 mod stick;
 mod structure;

@@ -51,6 +51,13 @@ fn no_http_tls_or_async_crate_is_linked() {
 }
 
 #[test]
+fn no_program_has_the_generator_of_schemas() {
+    for package in ["vgpu-installer", "vgpu-bundler"] {
+        assert!(!crates_of(package).iter().any(|name| name == "schemars"), "{package}");
+    }
+}
+
+#[test]
 fn the_crate_for_system_calls_has_no_sockets() {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let output = Command::new(cargo)

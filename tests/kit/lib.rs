@@ -14,6 +14,7 @@ pub mod programs;
 pub mod repository;
 pub mod roots;
 pub mod sample;
+pub mod schema;
 pub mod scratch;
 pub mod skip;
 pub mod stock;

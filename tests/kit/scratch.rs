@@ -12,6 +12,7 @@ use vgpu_keys::PublicKey;
 
 use crate::nodes::Node;
 use crate::programs::{Program, Programs};
+use crate::schema;
 
 /// The folder; it is removed on drop.
 #[derive(Debug)]
@@ -123,7 +124,9 @@ pub fn fingerprint(path: &Utf8Path) -> String {
 pub fn run(mut command: Command) -> Said {
     let Output { status, stdout, stderr } = command.output().expect("a program that starts");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8 output");
-    Said { code: status.code(), out: text(stdout), err: text(stderr) }
+    let said = Said { code: status.code(), out: text(stdout), err: text(stderr) };
+    let _ = schema::check(&command, &said.out);
+    said
 }
 
 /// Runs a command that must exit with `code`, and returns its output.

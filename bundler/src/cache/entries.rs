@@ -12,7 +12,9 @@ use super::{Cache, CacheError, CacheLock};
 
 /// A content in the cache.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) struct Entry {
+    /// The digest of the content.
     pub(crate) sha256: Digest,
     /// The length in bytes.
     pub(crate) size: u64,

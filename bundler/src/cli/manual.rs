@@ -10,9 +10,9 @@ pub const MANUAL: Manual = Manual {
         ("Carry and compare", &["write", "fleet"]),
         ("Keys, catalog and cache", &["key", "policy", "catalog", "cache"]),
         #[cfg(feature = "pages")]
-        ("This machine", &["doctor", "completions", "man"]),
+        ("This machine", &["doctor", "schema", "completions", "man"]),
         #[cfg(not(feature = "pages"))]
-        ("This machine", &["doctor"]),
+        ("This machine", &["doctor", "schema"]),
     ],
     examples: &[
         ("", "init --name gpu --inventory node.json"),
@@ -74,6 +74,8 @@ pub const MANUAL: Manual = Manual {
         ("cache gc", "cache gc --unused-for 90 --keep bundle.lock"),
         ("cache path", "cache path"),
         ("doctor", "doctor --recipe bundle.toml"),
+        ("schema", "schema"),
+        ("schema", "schema vgpu-installer-status"),
         ("completions", "completions bash"),
         ("man", "man /usr/local/share/man/man1"),
     ],

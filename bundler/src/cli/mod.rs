@@ -12,7 +12,7 @@ use vgpu_manifest::ui::Color;
 
 use self::commands::{
     build, cache, catalog, diff, doctor, expand, extract, fetch, fleet, init, inspect, key, lock,
-    policy, prove, show, sign, update, verify, write,
+    policy, prove, schema, show, sign, update, verify, write,
 };
 pub use self::manual::MANUAL;
 
@@ -91,6 +91,8 @@ pub(crate) enum Command {
     Cache(cache::Args),
     /// Check this machine for missing tools
     Doctor(doctor::Args),
+    /// Print the JSON Schema of a document
+    Schema(schema::Args),
     /// Print shell completions
     #[cfg(feature = "pages")]
     Completions(commands::completions::Args),

@@ -22,6 +22,7 @@ pub(crate) struct Reports {
 
 /// A comparison of nodes.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Comparison {
     /// The nodes, in the order of their reports.
@@ -38,15 +39,20 @@ pub(crate) struct Comparison {
 
 /// A node and its report.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct FleetNode {
+    /// The file of the report.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub(crate) report: Utf8PathBuf,
     /// The host name; equal names are distinguished by their position.
     #[serde(serialize_with = "text")]
     pub(crate) name: Rc<str>,
+    /// The digest of its comparable part.
     pub(crate) digest: Digest,
     /// The signature: a principal, or the fingerprint of an unknown key.
     #[serde(rename = "signed-by", serialize_with = "signer")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub(crate) signed: Signed,
     #[serde(skip)]
     group: Group,
@@ -62,6 +68,7 @@ pub(crate) struct Alike {
 
 /// A fact that differs between nodes.
 #[derive(Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Difference {
     /// The name of the fact.
@@ -72,8 +79,10 @@ pub(crate) struct Difference {
 
 /// A value and its nodes.
 #[derive(Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Held {
+    /// The value.
     pub(crate) value: FactValue,
     /// The nodes, in the order of their reports. Hundreds of facts can name hundreds of nodes.
     #[serde(serialize_with = "texts")]
@@ -110,6 +119,20 @@ impl Serialize for FactValue {
             Self::Present => true.serialize(serializer),
             Self::Missing => serializer.serialize_none(),
         }
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for FactValue {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "FactValue".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "A text; `true` for an object that other nodes lack; `null` if missing.",
+            "anyOf": [{ "type": "string" }, { "const": true }, { "type": "null" }]
+        })
     }
 }
 

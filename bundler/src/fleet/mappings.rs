@@ -10,9 +10,12 @@ use crate::ui::Advise as _;
 
 /// A mapping, and the nodes with its devices.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct ClusterMapping {
+    /// The name of the mapping.
     pub(crate) name: MappingName,
+    /// The nodes in it.
     pub(crate) nodes: Vec<String>,
     /// The commands, for one of the nodes; a line that begins with `#` is a note.
     pub(crate) commands: Vec<String>,

@@ -1,6 +1,6 @@
 //! The documents that `vgpu-installer` writes on a node: the parts that pages show.
 //!
-//! Fields that a later installer adds are ignored. `docs/JSON.md` describes all of them.
+//! Fields that a later installer adds are ignored. `docs/schema` describes all of them.
 
 mod entry;
 mod plan;

@@ -44,6 +44,7 @@ pub(crate) fn differs<T>(path: &Utf8Path, why: impl Into<anyhow::Error>) -> anyh
 
 /// The share of the read-back bytes that came from a medium.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum FromMedium {
     All,

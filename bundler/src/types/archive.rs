@@ -11,6 +11,7 @@ use super::url::{HttpUrl, ParseUrlError};
 
 /// The address of an archive or of a file in it: `https://…`, `http://…` or `file:/…`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(into = "String", try_from = "String")]
 pub(crate) enum Address {
     Web(HttpUrl),

@@ -9,6 +9,7 @@ use crate::settle::{Derived, awaits_boot};
 
 /// A command that changes the host, with what it takes to recover from a power cut and to revert it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Reversible {
     /// The command.
@@ -43,6 +44,7 @@ impl Reversible {
 
 /// A check for the effect of a command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Probe {
     /// This command, which changes nothing, exits with status zero.

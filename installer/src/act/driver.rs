@@ -51,6 +51,7 @@ const LOG: &str = "/var/log/nvidia-installer.log";
 
 /// The installation or removal of a driver.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct DriverChange {
     /// The direction of the change.
@@ -61,6 +62,7 @@ pub(crate) struct DriverChange {
 
 /// Installation or removal of a driver; each is the undo of the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Way {
     /// It is installed.

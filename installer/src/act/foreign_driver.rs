@@ -12,6 +12,7 @@ use crate::journal::{Act, ActError, Kept, KeptThing, Why};
 ///
 /// No undo reinstalls it, because no bundle has its package.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct ForeignDriver {
     /// Its version, if DKMS has its sources.

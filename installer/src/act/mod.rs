@@ -42,6 +42,7 @@ pub(crate) type Reverting<'a> = journal::Reverting<'a, Action>;
 
 /// Every act of this program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "act", rename_all = "kebab-case")]
 #[expect(
     clippy::large_enum_variant,

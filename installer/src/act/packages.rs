@@ -18,6 +18,7 @@ const PROXMOX_VE: &str = "proxmox-ve";
 /// One run of apt that installs packages, with what it takes to recover from a power cut and to
 /// revert it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct PackageChange {
     /// The packages that apt is asked for.
@@ -30,6 +31,7 @@ pub(crate) struct PackageChange {
 
 /// The previous state of a package.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Before {
     /// Its name.

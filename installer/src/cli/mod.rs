@@ -1,6 +1,6 @@
 //! The command line: arguments become types, and results become exit statuses.
 
-mod commands;
+pub(crate) mod commands;
 mod failure;
 mod manual;
 mod medium;

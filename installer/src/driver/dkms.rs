@@ -20,6 +20,7 @@ pub(crate) struct Build {
 
 /// The state of a module in DKMS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum BuildState {
     /// Its sources are registered.

@@ -11,6 +11,7 @@ const UNINSTALLER: &str = "/usr/bin/nvidia-uninstall";
 
 /// A driver, and how to install it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct DriverSpec {
     /// The item's name in the bundle, for display.
@@ -30,6 +31,7 @@ pub(crate) struct DriverSpec {
 
 /// A patch, with the files that it changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct DriverPatch {
     /// The item's name in the bundle, for display.

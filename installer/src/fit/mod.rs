@@ -21,6 +21,7 @@ use crate::kernel::choice::{Coming, Course, boots_anyway, choose};
 
 /// The result for a node and a bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Fit<'c> {
     /// The driver in question.
@@ -50,6 +51,7 @@ pub(crate) struct Fit<'c> {
 
 /// A GPU that the bundle does not target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct LeftAlone {
     /// Its PCI address.

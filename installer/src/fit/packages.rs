@@ -13,6 +13,7 @@ use vgpu_manifest::{Kind, Manifest};
 
 /// A package that the driver needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Requirement {
     /// Its name.
@@ -23,6 +24,7 @@ pub(crate) struct Requirement {
 
 /// Where a package is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Place {
     /// Installed on the node.

@@ -8,6 +8,7 @@ use vgpu_manifest::platform::{PciAddress, PciId};
 
 /// The operator's choice of GPUs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct GpuChoice {
     /// GPU to use for vGPU, by PCI address (default: all that the bundle targets).
@@ -34,6 +35,7 @@ pub(crate) struct GpuChoice {
 
 /// The handling of a driver that this program did not install.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Foreign {
     /// Remove it with its own uninstaller before the bundle's driver is installed. A revert does not
@@ -43,6 +45,7 @@ pub(crate) enum Foreign {
 
 /// A selection of GPUs for passthrough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(into = "String", try_from = "String")]
 pub(crate) enum Which {
     /// The GPU at this address.

@@ -11,6 +11,7 @@ use super::GpuChoice;
 /// A slot of the PCI bus: a device with all its functions. A GPU also has an audio function, and
 /// often USB-C functions; all of them are passed through together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub(crate) struct Slot(PciAddress);
 

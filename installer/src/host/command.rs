@@ -9,6 +9,7 @@ use super::SecretInput;
 /// Commands are journaled and shown, so a secret must not be in the arguments or the input. A command
 /// names how it reads the secret, which the host keeps ([`Secret`](super::Secret)).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Command {
     argv: Vec<String>,

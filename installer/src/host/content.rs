@@ -8,6 +8,7 @@ use vgpu_manifest::{CHUNK, Digest, Hasher, Item, ItemId, tree_digest};
 /// Files on the host, items in the store and copies in the undo store use the same kind of identity
 /// as a bundle's items, so that they can be compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Content {
     /// The digest.

@@ -8,6 +8,7 @@ use super::Content;
 
 /// The file, directory or link at a path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Node {
     /// A regular file.
@@ -77,6 +78,7 @@ impl Node {
 
 /// The permissions, owner and attributes of a file or directory. Times are not part of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Meta {
     /// Permission bits.
@@ -100,6 +102,7 @@ impl Meta {
 
 /// Extended attributes by name, with values in hexadecimal when stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(into = "BTreeMap<String, String>", try_from = "BTreeMap<String, String>")]
 pub struct Xattrs(pub BTreeMap<String, Vec<u8>>);
 
@@ -150,6 +153,7 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
 
 /// The kind of a [`Node`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// A regular file.
@@ -167,6 +171,7 @@ pub enum Kind {
 /// Two equal ones at different times prove that the file has not changed in between: the kernel sets the
 /// change time, and no program can set it back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Stat {
     /// The kind of node.

@@ -10,6 +10,7 @@ pub struct Secret(Zeroizing<String>);
 
 /// The way in which a command reads the secret. The journal records only this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum SecretInput {
     /// On two lines, the second to confirm the first.

@@ -109,6 +109,7 @@ pub(crate) enum Removing {
 
 /// The state of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum TxState {
     /// In progress or interrupted.
@@ -162,6 +163,7 @@ impl BootId {
 
 /// One change to the host, with the data needed to undo it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "change", rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) enum Change<A> {
     /// A path was about to change, or was changed by a command.

@@ -5,6 +5,7 @@ use vgpu_manifest::HostPath;
 
 /// An object that a revert did not restore.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) struct Kept {
     /// The object.
     #[serde(flatten)]
@@ -15,6 +16,7 @@ pub(crate) struct Kept {
 
 /// The kind of object that a revert can retain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum KeptThing {
     /// A path.
@@ -39,6 +41,7 @@ impl fmt::Display for KeptThing {
 
 /// The reason why a revert did not restore an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Why {
     /// It was changed outside vgpu-installer.

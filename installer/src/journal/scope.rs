@@ -8,6 +8,7 @@ use crate::host::{HostError, Kind, Look, Node, Stat, walk};
 
 /// The paths that an act may change.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub(crate) struct Scope {
     /// Files and directories that are copied before the act, and restored.

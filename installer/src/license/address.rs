@@ -12,6 +12,7 @@ use crate::state::fixed;
 /// The address of a host as guests use it: `192.0.2.10` or `dls.example`. Loopback is refused: it
 /// is the guest itself.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(into = "String", try_from = "String")]
 pub(crate) enum GuestHost {
     Address(IpAddr),

@@ -31,6 +31,7 @@ const MARK: &str = "vgpu-offline-license";
 
 /// The number of a guest, 100 to 999999999.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(into = "u32", try_from = "u32")]
 pub(crate) struct Vmid(u32);
 
@@ -68,6 +69,7 @@ impl fmt::Display for Vmid {
 
 /// The name of a Proxmox VE storage: a letter, then letters, digits, `-`, `_` or `.`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(into = "String", try_from = "String")]
 pub(crate) struct StorageName(String);
 
@@ -107,6 +109,7 @@ impl TryFrom<String> for StorageName {
 
 /// A container that the installer manages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Container {
     pub(crate) vmid: Vmid,

@@ -19,6 +19,7 @@ const CONTAINERS: &str = "/etc/pve/lxc";
 
 /// An address with its prefix length: `192.0.2.30/24`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(into = "String", try_from = "String")]
 pub(crate) struct Cidr {
     address: IpAddr,
@@ -119,6 +120,7 @@ impl TryFrom<String> for Cidr {
 
 /// The name of a network interface: 1 to 15 letters, digits, `-`, `_` or `.`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(into = "String", try_from = "String")]
 pub(crate) struct Bridge(String);
 
@@ -173,6 +175,7 @@ impl Bridge {
 
 /// A network interface of a container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Card {
     pub(crate) bridge: Bridge,

@@ -31,6 +31,7 @@ pub(crate) type Port = NonZeroU16;
 
 /// The engine that runs the container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Engine {
     /// Podman, with image storage reserved for the license server
@@ -97,6 +98,7 @@ impl fmt::Display for Engine {
 
 /// The podman storage driver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Storage {
     /// Layers mounted by the kernel's overlay file system.
@@ -122,6 +124,7 @@ impl Storage {
 
 /// A license server on this node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Service {
     /// The address or name that guests use.

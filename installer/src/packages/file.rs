@@ -9,6 +9,7 @@ use crate::host::Content;
 
 /// A package of the bundle, with the data that apt needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct PackageFile {
     /// Its name.

@@ -37,9 +37,11 @@ pub(crate) enum Applying<'a> {
 }
 
 /// The outcome of an apply.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) struct Applied {
     /// The transaction; `None` if there was nothing to do.
+    #[serde(skip)]
     pub(crate) tx: Option<TxId>,
     /// Whether a reboot is needed.
     pub(crate) reboot: Reboot,
@@ -47,6 +49,7 @@ pub(crate) struct Applied {
 
 /// Whether a reboot is needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Reboot {
     /// No reboot is needed.

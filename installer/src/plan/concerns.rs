@@ -13,6 +13,7 @@ use crate::step::Step;
 
 /// A security-relevant part of a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) struct Concern {
     /// The kernel parameter, path or unit.
     pub(crate) what: String,

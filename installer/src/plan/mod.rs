@@ -39,6 +39,7 @@ const VERSION: u32 = 1;
 
 /// The steps for a host, as plain data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Plan {
     version: u32,

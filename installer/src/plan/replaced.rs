@@ -15,6 +15,7 @@ pub(crate) const MAX_TEXT: u64 = 64 << 10;
 
 /// An existing file or link that a plan replaces or removes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Replaced {
     path: HostPath,
@@ -27,6 +28,7 @@ pub(crate) struct Replaced {
 
 /// A new file or link.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Created {
     path: HostPath,
@@ -37,6 +39,7 @@ pub(crate) struct Created {
 
 /// The difference between the texts of two files.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 struct Texts {
     /// The lines of a unified diff, if both are text that everyone may read.

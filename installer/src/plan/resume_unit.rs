@@ -13,6 +13,7 @@ const NAME: &str = "vgpu-offline-resume.service";
 
 /// Whether the host resumes automatically.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Resume {
     /// The unit resumes.

@@ -26,6 +26,7 @@ const SHOWN: usize = 20;
 
 /// A plan, with everything that it depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[expect(clippy::struct_field_names, reason = "`review` is the name in the document")]
 pub(crate) struct Review {
@@ -40,6 +41,7 @@ pub(crate) struct Review {
 
 /// The inputs of a plan, and all of its steps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Basis {
     schema: u32,

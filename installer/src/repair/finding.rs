@@ -7,6 +7,7 @@ use crate::host::OwnPath;
 
 /// Damage to the installer's own state, and the ways out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Finding {
     /// The damaged part.
@@ -29,6 +30,7 @@ pub(crate) struct Finding {
 
 /// A part of the installer's own state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Part {
     Journal,
@@ -49,6 +51,7 @@ pub(crate) enum Part {
 
 /// The weight of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Weight {
     /// An intact twin or a default serves instead.

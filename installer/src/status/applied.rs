@@ -59,6 +59,7 @@ fn catalog(look: &dyn Look, item: &Item) -> Result<Catalog, AppliedError> {
 
 /// The judgement of the applied bundle, which a kernel upgrade or another GPU may change.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Judged {
     /// The driver of the bundle; `None` if no GPU of the node can be judged.

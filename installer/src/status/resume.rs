@@ -49,6 +49,7 @@ fn tries(look: &dyn Look, tx: TxId) -> Option<Tries> {
 
 /// The actor that resumes an interrupted apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Resumption {
     /// The unit, after the next boot.

@@ -16,6 +16,7 @@ const MAX_LIBRARY: u64 = 32 << 20;
 
 /// Builds the unlock library on this host, offline, from sources that include all dependencies.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct BuildUnlock {
     /// The sources to build.
@@ -26,6 +27,7 @@ pub(crate) struct BuildUnlock {
 
 /// Sources in the bundle, as a compressed tree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct UnlockSource {
     /// The item's name in the bundle, for display.

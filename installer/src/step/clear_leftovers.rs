@@ -11,6 +11,7 @@ use crate::host::{Look, Node};
 /// Other leftovers stay, and `status` ignores them: they belong to the operator. A revert restores
 /// the removed ones.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct ClearLeftovers {
     /// The conflicting leftovers.

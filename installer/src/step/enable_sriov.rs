@@ -14,6 +14,7 @@ use crate::state::fixed;
 
 /// Enables the virtual functions of the GPUs that serve vGPUs, now and at every boot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct EnableSriov {
     /// The origin of the unit.
@@ -24,6 +25,7 @@ pub(crate) struct EnableSriov {
 
 /// The origin of the unit that enables virtual functions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum SriovBy {
     /// The template unit of `pve-nvidia-vgpu-helper`, one instance for each GPU.

@@ -11,6 +11,7 @@ use crate::state::fixed;
 
 /// Writes a small text file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct PlaceFile {
     /// The destination path.
@@ -48,6 +49,7 @@ impl Goal for PlaceFile {
 
 /// Writes a file from the bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct PlaceItem {
     /// The item's name in the bundle, for display.
@@ -87,6 +89,7 @@ impl Goal for PlaceItem {
 
 /// Copies this program from the store, where it was staged, to the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct InstallSelf {
     /// The digest and size of the program.

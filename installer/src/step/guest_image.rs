@@ -14,6 +14,7 @@ use crate::state::below_dir;
 /// the staged files carry the bundle's time, and so do the four dates of today that `genisoimage`
 /// 1.1.11 writes and has no option for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct GuestImage {
     pub(crate) path: HostPath,
@@ -26,6 +27,7 @@ pub(crate) struct GuestImage {
 
 /// A file in the image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct GuestFile {
     /// Its path in the image: a name, or a folder and a name.
@@ -35,6 +37,7 @@ pub(crate) struct GuestFile {
 
 /// The content of a file in the image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) enum GuestSource {
     /// An item of the bundle.

@@ -14,6 +14,7 @@ use crate::state::fixed;
 /// address and not by id, so that two identical GPUs can have different uses, and as soon as the
 /// device appears: also in the initramfs, where udev runs before the modules are loaded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct HandToGuests {
     /// The slots of the GPUs, in ascending order.
@@ -107,6 +108,7 @@ impl Goal for HandToGuests {
 
 /// Checks after the reboot that passthrough GPUs are bound to `vfio-pci`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct HeldForGuests {
     /// The slots of the GPUs, in ascending order.

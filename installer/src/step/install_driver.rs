@@ -17,6 +17,7 @@ use crate::state::fixed;
 
 /// Installs NVIDIA's host driver with its own installer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct InstallDriver {
     /// The driver to install.

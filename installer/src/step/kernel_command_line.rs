@@ -10,6 +10,7 @@ use crate::state::fixed;
 
 /// Adds kernel parameters to the configuration of the host's boot loaders.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct KernelCommandLine {
     /// The kernel parameters.

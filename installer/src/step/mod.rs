@@ -48,6 +48,7 @@ macro_rules! steps {
         /// A closed list: it can be stored, and read by a later version. A step has no revert: the
         /// journal records what each step did.
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         #[serde(tag = "step", rename_all = "kebab-case")]
         pub(crate) enum Step {
             $($(#[$doc])* $name($holder),)+

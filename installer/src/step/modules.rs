@@ -10,6 +10,7 @@ use crate::state::fixed;
 
 /// Loads kernel modules at boot, in this order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct LoadModules {
     /// The modules, in order.
@@ -49,6 +50,7 @@ impl Goal for LoadModules {
 
 /// Configures kernel modules: options, and modules that must not bind the GPU.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct ModprobeOptions {
     /// The lines of the modprobe configuration.

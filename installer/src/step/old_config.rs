@@ -14,6 +14,7 @@ const MAX_CONFIG: u64 = 8 << 20;
 
 /// Replaces the driver's `vgpuConfig.xml` by that of an older driver, which still lists the GPU.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct OldConfig {
     /// The older driver's item, for display.

@@ -15,6 +15,7 @@ use crate::state::{below_dir, fixed};
 
 /// Installs Debian packages from the bundle with apt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct InstallPackages {
     /// All packages of the bundle: the requested ones, their dependencies, and the ones needed for
@@ -61,6 +62,7 @@ impl Goal for InstallPackages {
 /// succeeds. The maintainer scripts then do what an upgrade would have done, so there is nothing to
 /// revert.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct MendPackages {}
 
@@ -99,6 +101,7 @@ impl Goal for MendPackages {
 
 /// Keeps the packages of the bundle on the host as a local apt repository.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct KeepRepository {
     /// The format of the apt source.

@@ -11,6 +11,7 @@ use crate::kernel::pin::{Imports, imports};
 
 /// Pins the boot kernel, because the driver does not work with the default one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct PinKernel {
     /// The required kernel.
@@ -55,6 +56,7 @@ impl Goal for PinKernel {
 
 /// Boots a kernel once, which becomes the default only after phase 2 runs on it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct BootOnce {
     /// The kernel.
@@ -97,6 +99,7 @@ impl Goal for BootOnce {
 
 /// Keeps the running kernel as the default, although the bundle installs a newer one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct FallBack {
     /// The running kernel.
@@ -133,6 +136,7 @@ impl Goal for FallBack {
 
 /// Lets the newest kernel be the default again, because it has booted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct EndFallBack {
     /// The kernel that was kept as the default.
@@ -196,6 +200,7 @@ fn means(
 
 /// Checks that the host runs a kernel for which the driver can be built.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct KernelRuns {
     /// The required kernel.

@@ -17,6 +17,7 @@ use crate::state::{check_stored, fixed};
 
 /// Runs the license server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct ServeLicenses {
     /// The configuration of the service.

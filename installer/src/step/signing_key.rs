@@ -20,6 +20,7 @@ use crate::state::fixed;
 ///
 /// The key is specific to this host and never leaves it. An existing key is used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct MakeSigningKey {}
 
@@ -99,6 +100,7 @@ impl Goal for MakeSigningKey {
 
 /// Requests enrollment of the key at the next boot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct RequestEnrollment {}
 
@@ -143,6 +145,7 @@ impl Goal for RequestEnrollment {
 
 /// Checks that the key is enrolled in the firmware.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct KeyEnrolled {}
 

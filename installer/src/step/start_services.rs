@@ -9,6 +9,7 @@ use crate::settle::Derived;
 
 /// Starts services now; at the next boot, their targets start them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct StartServices {
     /// The services, in order. The last one keeps running; those before it may finish and exit.

@@ -14,6 +14,7 @@ use crate::state::fixed;
 /// Enabling writes the link that `systemctl enable` would make, so that the journal records the
 /// whole change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct InstallUnit {
     /// The name of the unit.
@@ -74,6 +75,7 @@ impl Goal for InstallUnit {
 /// Writes the link that `systemctl enable` would make, so that the journal records the whole
 /// change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct EnableUnit {
     /// The unit to enable.
@@ -118,6 +120,7 @@ impl Goal for EnableUnit {
 
 /// Adds a drop-in to a systemd unit of the host or of a package, without changing the unit file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct UnitDropIn {
     /// The unit to extend.

@@ -19,6 +19,7 @@ pub(crate) struct Bundles(BTreeMap<Digest, Known>);
 
 /// The name, order and signers of a bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Known {
     /// The name.

@@ -21,6 +21,7 @@ pub(crate) struct Floors(BTreeMap<Channel, Floor>);
 
 /// The record of one channel.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Floor {
     /// The lowest accepted sequence.
@@ -31,6 +32,7 @@ pub(crate) struct Floor {
 
 /// A confirmed bundle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Proven {
     /// Its sequence.
@@ -40,7 +42,8 @@ pub(crate) struct Proven {
 }
 
 /// A bundle to be checked against the floors.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) struct Candidate {
     /// Its channel.
     pub(crate) channel: Channel,

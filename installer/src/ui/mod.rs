@@ -12,6 +12,7 @@ use std::time::Instant;
 use anyhow::Context as _;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 pub(crate) use self::progress::Progress;
 pub(crate) use vgpu_manifest::printable;
@@ -45,9 +46,17 @@ pub(crate) enum Format {
 #[derive(Debug)]
 enum Document {
     /// The fields, besides the result, of the document about a change.
-    Outcome(serde_json::Map<String, serde_json::Value>),
+    Outcome(Map<String, Value>),
     /// The command has printed its own document.
     Printed,
+}
+
+/// The document about a change.
+#[derive(Serialize)]
+struct Outcome<'o> {
+    result: Exit,
+    #[serde(flatten)]
+    fields: &'o Map<String, Value>,
 }
 
 /// Standard output or standard error.
@@ -72,7 +81,7 @@ impl Ui {
             |is_terminal| Stream { is_terminal, is_colored: color.applies(is_terminal, no_color) };
         let (out, err) = (stream(io::stdout().is_terminal()), stream(io::stderr().is_terminal()));
         let can_ask = io::stdin().is_terminal() && err.is_terminal;
-        let document = Mutex::new(Document::Outcome(serde_json::Map::new()));
+        let document = Mutex::new(Document::Outcome(Map::new()));
         Self { out, err, can_ask, format, document, log: OnceLock::new() }
     }
 
@@ -82,14 +91,14 @@ impl Ui {
         self.format
     }
 
-    /// Adds a field to the document about a change. Without `--json`, it has no effect.
-    pub(crate) fn outcome(&self, field: &str, value: &impl Serialize) -> anyhow::Result<()> {
-        let value =
-            serde_json::to_value(value).with_context(|| format!("cannot print `{field}`"))?;
+    /// Adds the fields of `part`, a struct, to the document about a change. Without `--json`, it has
+    /// no effect.
+    pub(crate) fn outcome(&self, part: &impl Serialize) -> anyhow::Result<()> {
+        let part = serde_json::to_value(part).context("cannot print the result")?;
         if let Ok(mut document) = self.document.lock()
-            && let Document::Outcome(fields) = &mut *document
+            && let (Document::Outcome(fields), Value::Object(part)) = (&mut *document, part)
         {
-            fields.insert(field.to_owned(), value);
+            fields.extend(part);
         }
         Ok(())
     }
@@ -100,15 +109,13 @@ impl Ui {
         let Ok(document) = self.document.lock() else { return };
         let (Format::Json, Document::Outcome(fields)) = (self.format, &*document) else { return };
         let document = match result {
-            Ok(exit) => {
-                let mut fields = fields.clone();
-                fields.insert("result".to_owned(), exit.name().into());
-                fields.into()
-            }
-            Err(report) => report.document(),
+            Ok(exit) => serde_json::to_string_pretty(&Outcome { result: *exit, fields }),
+            Err(report) => serde_json::to_string_pretty(&report.document()),
         };
-        // If stdout is closed, the error cannot be reported to its reader.
-        let _ = writeln!(io::stdout(), "{document:#}");
+        if let Ok(document) = document {
+            // If stdout is closed, the error cannot be reported to its reader.
+            let _ = writeln!(io::stdout(), "{document}");
+        }
     }
 
     /// Copies all messages to the log.

@@ -11,6 +11,7 @@ use crate::serde_as_text;
 
 /// A release of NVIDIA vGPU: `16.9`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(into = "String", try_from = "String")]
 pub struct Release {
     branch: u8,
@@ -86,6 +87,7 @@ impl fmt::Display for Release {
 
 /// An NVIDIA PCI device id: `1e07`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(into = "String", try_from = "String")]
 pub struct DeviceId(pub u16);
 
@@ -109,16 +111,19 @@ impl fmt::Display for DeviceId {
 
 /// An inclusive range of releases: `16.0-16.14`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(into = "String", try_from = "String")]
 pub struct ReleaseRange(Span<Release>);
 
 /// An inclusive range of kernel series: `6.8-6.14`, `6.8`, or open-ended: `6.15-`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(into = "String", try_from = "String")]
 pub struct SeriesRange(Span<KernelSeries>);
 
 /// An inclusive range of device ids: `1340-13bd`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(into = "String", try_from = "String")]
 pub struct IdRange(Span<DeviceId>);
 

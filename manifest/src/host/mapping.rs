@@ -17,6 +17,7 @@ text! {
 
 /// The devices of one node for one mapping, as a report has them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct NodeMapping {
     /// The name that the node proposes, from the address of its GPU.
@@ -31,6 +32,7 @@ pub struct NodeMapping {
 
 /// A mapping of the cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Mapping {
     /// Its devices, in the list's order.
@@ -43,6 +45,7 @@ pub struct Mapping {
 
 /// A device of a mapping on one node: `id=10de:2235,node=pve1,path=0000:81:00.4`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(into = "String", try_from = "String")]
 pub struct Map {
     text: String,

@@ -13,6 +13,7 @@ use crate::{BundleName, Digest, ItemId};
 /// It tells people where to find the payload. It grants no trust: the payload counts only by the
 /// digest of its item, wherever it comes from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Base {
     /// The name of the bundle.
@@ -32,6 +33,7 @@ impl fmt::Display for Base {
 
 /// Left-out items that one bundle has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Expected {
     /// The bundle that has them.
@@ -65,6 +67,7 @@ impl fmt::Display for Expected {
 
 /// The contents of a bundle that the store of a host has, as a report lists them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Holding {
     /// The bundle.

@@ -10,6 +10,7 @@ use crate::text;
 /// The item is an uncompressed tar archive in the OCI image layout, for one platform. Docker can
 /// load it, too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ImageRecord {
     /// The reference by which it was requested, and its name in a container engine.

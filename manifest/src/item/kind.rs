@@ -13,6 +13,7 @@ use crate::types::object::object;
 /// Its JSON is an object whose one member is named after the kind and holds the record. A plain
 /// item has none.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// Bytes without further metadata.
@@ -43,6 +44,7 @@ pub enum Kind {
 
 /// The record of a tree of files: a zstd-compressed tar archive that the bundler made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Tree {
     /// The length of the decompressed archive in bytes, and the limit for decoders.
@@ -53,11 +55,13 @@ pub struct Tree {
 
 /// The record of a catalog, which is self-describing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CatalogRecord {}
 
 /// The record of signed policies, which are self-describing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PoliciesRecord {}
 

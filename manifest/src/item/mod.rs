@@ -25,11 +25,13 @@ use crate::{CHUNK, Digest, ItemId, ItemName, tree_digest};
 
 /// One member of the payload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(into = "ItemFields", try_from = "ItemFields")]
 pub struct Item(ItemFields);
 
 /// The fields of an [`Item`], not yet checked against each other.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ItemFields {
     /// Its name.
@@ -56,6 +58,7 @@ pub struct ItemFields {
 
 /// The permission bits of a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum ItemMode {
     /// 0644.
     #[serde(rename = "0644")]

@@ -6,6 +6,7 @@ use crate::patch::TreePath;
 
 /// The origin of an item.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "kebab-case", from = "OriginFields")]
 pub enum Origin {
     /// A file of the bundle's author.
@@ -41,6 +42,7 @@ pub enum Origin {
 /// The parsed form of [`Origin`]. Serde denies unknown fields only in variants with fields, so
 /// every variant has some, possibly none.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 enum OriginFields {
     File {},

@@ -14,6 +14,7 @@ use crate::words;
 
 /// The record of a Debian package in a bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct PackageRecord {
     /// Its name.
@@ -54,6 +55,7 @@ words! {
 
 /// The record of an archive that is the source of packages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ArchiveRecord {
     /// The name by which its packages refer to it.

@@ -11,6 +11,7 @@ use crate::types::object::object;
 
 /// The record of the sources of an unlock library, with all crates: enough to build it offline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct UnlockRecord {
     /// The commit of the sources.
@@ -25,6 +26,7 @@ pub struct UnlockRecord {
 
 /// The record of an unlock library that was built with the bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct LibraryRecord {
     /// The item with its sources.
@@ -46,6 +48,7 @@ text! {
 
 /// A version of glibc: `2.31`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(into = "String", try_from = "String")]
 pub struct GlibcVersion {
     major: u16,

@@ -7,6 +7,7 @@ use crate::text;
 
 /// The keys of `vgpu_unlock`'s `config.toml`, except for `unlock`, which the installer decides.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct UnlockConfig {
     /// Whether guests can migrate; a rebuilt vfio module of the driver is needed for that.
@@ -19,6 +20,7 @@ pub struct UnlockConfig {
 
 /// The PCI ids that a GPU presents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PciInfo {
     /// The device id.

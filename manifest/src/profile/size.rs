@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// It is always written as a number. The texts are those that `vgpu_unlock` reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(into = "u64", try_from = "Written")]
 pub struct MemorySize(u64);
 
@@ -23,6 +24,7 @@ const UNITS: [(&str, u64); 9] = [
 ];
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged, expecting = "expected a number of bytes, or a size such as `1856 MiB`")]
 enum Written {
     Bytes(u64),

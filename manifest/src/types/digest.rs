@@ -15,6 +15,11 @@ pub const CHUNK: u64 = 4 << 20;
 /// A SHA-256 digest, written as 64 lower-case hex digits, as `sha256sum` does.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(extend("pattern" = "^[0-9a-f]{64}$"))
+)]
 pub struct Digest([u8; 32]);
 
 impl Digest {
@@ -68,6 +73,11 @@ pub fn tree_digest(size: u64, chunks: &[Digest]) -> Digest {
 /// pass as a large one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(extend("pattern" = "^(sha256|tree)-[0-9a-f]{64}$"))
+)]
 pub enum ItemId {
     /// The SHA-256 of an item of at most one [`CHUNK`].
     Whole(Digest),

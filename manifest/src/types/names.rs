@@ -82,6 +82,11 @@ text! {
 /// The version of the bundler or installer: `0.1.0`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(extend("pattern" = r"^\d+\.\d+\.\d+$"))
+)]
 pub struct ProgramVersion {
     major: u16,
     minor: u16,

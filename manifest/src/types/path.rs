@@ -13,6 +13,11 @@ use crate::{ParseTextError, serde_as_text};
 /// An absolute path on the host, with no `.`, `..` or empty component.
 #[derive(Debug, Clone, Eq, Serialize, Deserialize)]
 #[serde(into = "Utf8PathBuf", try_from = "Utf8PathBuf")]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(try_from = "String", into = "String", extend("pattern" = "^/"))
+)]
 pub struct HostPath(Utf8PathBuf);
 
 // A path in its simplest form has one spelling, so its bytes are compared instead of its components.
@@ -101,6 +106,11 @@ impl From<HostPath> for Utf8PathBuf {
 /// Permission bits in octal: `0644`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(extend("pattern" = "^[0-7]{4}$"))
+)]
 pub struct Mode(u16);
 
 impl Mode {

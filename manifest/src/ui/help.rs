@@ -100,7 +100,9 @@ pub fn explain(error: &clap::Error) -> Exit {
         let message = error.to_string();
         let message = message.trim_start_matches("error: ").trim_end().to_owned();
         let report = Report { message, details: vec![], hints: vec![], exit: Exit::Usage };
-        let _ = writeln!(io::stdout(), "{:#}", report.document());
+        if let Ok(document) = serde_json::to_string_pretty(&report.document()) {
+            let _ = writeln!(io::stdout(), "{document}");
+        }
     }
     Exit::Usage
 }

@@ -9,5 +9,7 @@ mod size;
 
 pub use self::color::{Color, ParseColorError, Tone, paint, unpainted};
 pub use self::pace::Pace;
-pub use self::report::{Advice, Exit, Explain, KNOWN, Known, Report, known};
+pub use self::report::{
+    Advice, ErrorDocument, Exit, Explain, Failure, KNOWN, Known, Report, known,
+};
 pub use self::size::{ByteSize, ParseSizeError, count};

@@ -2,6 +2,7 @@ use std::error::Error;
 use std::fmt;
 use std::process::ExitCode;
 
+use serde::Serialize;
 use vgpu_keys::{
     Distrust, DraftError, FollowError, SignedPoliciesError, SlotsError, SuccessorError,
 };
@@ -12,8 +13,10 @@ use crate::{
     printable,
 };
 
-/// The exit status of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The exit status of a run, and the word for it in JSON documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Exit {
     /// 0: done.
     Done,
@@ -46,21 +49,6 @@ impl Exit {
             Self::Differs => 5,
             Self::Reboot => 10,
             Self::Interrupted => 130,
-        }
-    }
-
-    /// Returns the word for it in JSON documents.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Done => "done",
-            Self::Failed => "failed",
-            Self::Usage => "usage",
-            Self::Untrusted => "untrusted",
-            Self::Unsuitable => "unsuitable",
-            Self::Differs => "differs",
-            Self::Reboot => "reboot",
-            Self::Interrupted => "interrupted",
         }
     }
 
@@ -174,6 +162,26 @@ pub const KNOWN: &[Known] = &[
     known::<DraftError>,
 ];
 
+/// The document of a command that fails.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ErrorDocument {
+    /// The error.
+    pub error: Failure,
+}
+
+/// An error for a program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Failure {
+    /// The word for the exit status.
+    pub class: Exit,
+    /// The message, with any details below its first line.
+    pub message: String,
+    /// A line for each next step; `null` if there is none.
+    pub hint: Option<String>,
+}
+
 /// An error as it is printed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
@@ -226,13 +234,11 @@ impl Report {
 
     /// Returns the document that a command prints with `--json` if it fails.
     #[must_use]
-    pub fn document(&self) -> serde_json::Value {
+    pub fn document(&self) -> ErrorDocument {
         let hint = (!self.hints.is_empty()).then(|| self.hints.join("\n"));
         let message =
             self.details.iter().fold(self.message.clone(), |text, line| text + "\n" + line);
-        serde_json::json!({
-            "error": { "class": self.exit.name(), "message": message, "hint": hint }
-        })
+        ErrorDocument { error: Failure { class: self.exit, message, hint } }
     }
 
     /// Returns the lines to print, safe for a terminal.

@@ -13,6 +13,7 @@ use crate::words;
 /// Unknown properties of the machine are `None` and do not make a case unsuitable: more knowledge can
 /// make a suitable case unsuitable, but never the reverse.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Case {
     /// The GPU, with its subsystem if that is known.
@@ -38,6 +39,7 @@ impl Case {
 
 /// The intended use of a GPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "want", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Goal {
     /// vGPU: the GPU is shared among guests.
@@ -54,6 +56,7 @@ pub enum Goal {
 
 /// The known properties of a machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Target {
     /// The release of Proxmox VE.
@@ -85,6 +88,7 @@ words! {
 /// Facts from the files of the bundle. Each one settles a question on which sources disagree, and
 /// applies only to the driver, file and kernel of its case.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Findings {
     /// Whether `Module.symvers` of the kernel's headers has `enable_apicv`.

@@ -51,6 +51,7 @@ pub fn judge<'c>(catalog: &'c Catalog, case: &Case) -> Verdict<'c> {
 /// A verdict without reasons, for tables of many cases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Summary {
     /// It works, or no known fact prevents it.
     Suitable(Mode, State),
@@ -92,6 +93,7 @@ pub fn describe(card: Card<'_>) -> GpuName {
 
 /// The best mode of a GPU over all drivers, whatever the machine, for tables.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Support {
     /// The mode.

@@ -11,6 +11,7 @@ use crate::words;
 
 /// Whether a case works.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "verdict", rename_all = "kebab-case")]
 pub enum Verdict<'c> {
     /// It works, or no known fact prevents it.
@@ -53,6 +54,7 @@ words! {
 
 /// The name of a GPU in verdicts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct GpuName {
     /// The device id.
@@ -65,6 +67,7 @@ pub struct GpuName {
 
 /// A suitable case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Suitable<'c> {
     /// The GPU.
@@ -105,10 +108,12 @@ pub struct Suitable<'c> {
 
 /// The installation of the driver.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Install<'c> {
     /// The driver.
     #[serde(serialize_with = "release_of")]
+    #[cfg_attr(feature = "schema", schemars(with = "Short<'_>"))]
     pub driver: &'c Driver,
     /// The form of its file.
     pub file: DriverFile,
@@ -120,6 +125,7 @@ pub struct Install<'c> {
 
 /// The unlocking of a GPU.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Unlock<'c> {
     /// The GPU as which it is presented; `None` if its own identity is sufficient.
@@ -156,6 +162,7 @@ words! {
 
 /// An unsuitable case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Unsuitable<'c> {
     /// The GPU; `None` if it is not an NVIDIA GPU.
@@ -176,6 +183,7 @@ impl Unsuitable<'_> {
 
 /// An alternative case that works.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Choice {
     /// The differences.
@@ -190,6 +198,7 @@ pub struct Choice {
 
 /// A difference between two cases.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "change", content = "to", rename_all = "kebab-case")]
 pub enum Change {
     /// The form of the driver's file.
@@ -206,16 +215,24 @@ pub enum Change {
     Passthrough,
 }
 
+/// A driver, as a verdict names it.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+struct Short<'d> {
+    /// The release of NVIDIA vGPU.
+    release: Release,
+    /// The version of the host driver.
+    host: &'d str,
+    /// The name of its file.
+    file: &'d str,
+    /// The version of the guest driver for Linux; `null` if it is not recorded.
+    linux_guest: Option<&'d str>,
+    /// The version of the guest driver for Windows; `null` if it is not recorded.
+    windows_guest: Option<&'d str>,
+}
+
 fn release_of<S: Serializer>(driver: &Driver, to: S) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    #[serde(rename_all = "kebab-case")]
-    struct Short<'d> {
-        release: Release,
-        host: &'d str,
-        file: &'d str,
-        linux_guest: Option<&'d str>,
-        windows_guest: Option<&'d str>,
-    }
     let short = Short {
         release: driver.release,
         host: driver.host.as_str(),

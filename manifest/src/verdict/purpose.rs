@@ -15,6 +15,7 @@ use crate::platform::{
 ///
 /// Properties that are not declared are unknown and do not make the bundle unsuitable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Targets {
     /// The GPUs to use for vGPU.
@@ -46,6 +47,7 @@ pub struct Targets {
 
 /// The targets of a bundle, and the rules that they violate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Purpose {
     /// The targets.

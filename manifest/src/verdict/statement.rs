@@ -11,6 +11,7 @@ use crate::platform::KernelRelease;
 
 /// A sentence with its evidence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Statement<'c> {
     /// The rule that it states.
@@ -23,6 +24,7 @@ pub struct Statement<'c> {
 
 /// An open question, and the check that decides it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Doubt<'c> {
     /// The question.

@@ -11,6 +11,7 @@ use crate::platform::PciId;
 
 /// The verdict on several GPUs in one host with one driver.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Suitability<'c> {
     /// The verdict on each GPU.
@@ -21,9 +22,12 @@ pub struct Suitability<'c> {
 
 /// The verdict on one GPU.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Judged<'c> {
     /// Its PCI id.
+    // The verdict has a field `gpu` of its own.
+    #[serde(rename = "id")]
     pub gpu: PciId,
     /// The verdict.
     #[serde(flatten)]

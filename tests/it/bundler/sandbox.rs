@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use vgpu_tests::programs::Program;
+use vgpu_tests::scratch::{Said, run};
 
 /// The environment of one test.
 pub(crate) struct Sandbox {
@@ -87,7 +88,8 @@ impl Sandbox {
     }
 
     pub(crate) fn run(&self, args: &[&str]) -> Ran {
-        Ran::from(self.bundler(args).output().unwrap())
+        let Said { code, out, err } = run(self.bundler(args));
+        Ran { code, out, err }
     }
 
     /// Runs a command that must succeed.

@@ -13,6 +13,7 @@ use vgpu_manifest::{
     Base, Item, ItemId, Manifest, Measure, PartSize, Source, Target, write_bundle,
 };
 use vgpu_tests::programs::Program;
+use vgpu_tests::scratch::{Said, run};
 
 /// A folder with a simulated host in `root` and a stick in `stick`.
 pub(crate) struct Site {
@@ -91,13 +92,8 @@ impl Site {
 
     /// Runs the program on the host, without a terminal.
     pub(crate) fn run(&self, args: &[&str]) -> Ran {
-        let output = self.command(args).output().unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        Ran {
-            code: output.status.code().unwrap_or(-1),
-            out: text(output.stdout),
-            err: text(output.stderr),
-        }
+        let Said { code, out, err } = run(self.command(args));
+        Ran { code: code.unwrap_or(-1), out, err }
     }
 
     pub(crate) fn command(&self, args: &[&str]) -> Command {

@@ -17,10 +17,14 @@ pub(crate) use self::needs::Needs;
 
 /// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Finding {
+    /// The tool, file or setting.
     pub(crate) what: &'static str,
+    /// Its state.
     pub(crate) state: State,
+    /// A sentence about it.
     pub(crate) says: String,
     /// The purpose.
     pub(crate) needed_for: &'static str,
@@ -30,6 +34,7 @@ pub(crate) struct Finding {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum State {
     Good,

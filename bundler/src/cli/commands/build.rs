@@ -142,13 +142,20 @@ impl Args {
     }
 }
 
+/// A built bundle.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Made {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Made {
+    /// The file of the bundle.
     bundle: String,
+    /// The digest of its signed root.
     digest: Digest,
+    /// The sequence in its channel.
     sequence: u64,
+    /// The key that signed it.
     signed_by: Fingerprint,
+    /// With `--check`: a second build had the same bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     rebuilt: Option<&'static str>,
     /// The items that are left out.

@@ -66,16 +66,23 @@ impl Args {
     }
 }
 
+/// The cache folder.
 #[derive(Debug, Serialize)]
-struct Place {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Place {
+    /// The path of the folder.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     path: Utf8PathBuf,
 }
 
+/// A pass over the cache.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Swept {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Swept {
     /// The number of checked files.
     contents: usize,
+    /// The files that were removed.
     removed: Vec<Entry>,
 }
 

@@ -30,10 +30,14 @@ pub(crate) struct Args {
 #[error("this machine lacks: {}", .0.join(", "))]
 struct Lacks(Vec<&'static str>);
 
+/// The state of this machine.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Answer {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Answer {
+    /// Nothing is missing.
     ready: bool,
+    /// The checks.
     findings: Vec<Finding>,
 }
 

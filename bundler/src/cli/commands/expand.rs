@@ -19,8 +19,11 @@ pub(crate) struct Args {
     project: ProjectArgs,
 }
 
+/// The long form of a recipe.
 #[derive(Debug, Serialize)]
-struct Answer<'r> {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Answer<'r> {
+    /// The recipe, as TOML.
     recipe: &'r str,
 }
 

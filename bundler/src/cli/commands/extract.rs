@@ -74,12 +74,19 @@ impl Args {
     }
 }
 
+/// An extracted item.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Written<'w> {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Written<'w> {
+    /// The name of the item.
     item: &'w ItemName,
+    /// The file that was written.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     path: Utf8PathBuf,
+    /// The size in bytes.
     size: u64,
+    /// The digest of the content.
     sha256: Digest,
 }
 

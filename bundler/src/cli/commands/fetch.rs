@@ -50,10 +50,14 @@ impl Args {
     }
 }
 
+/// The downloaded inputs of a lock.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Report {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Report {
+    /// The number of items of the bundle.
     items: usize,
+    /// Their size in bytes.
     size: u64,
     /// The items that were not cached.
     fetched: Vec<ItemName>,

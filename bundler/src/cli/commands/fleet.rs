@@ -7,6 +7,9 @@ use vgpu_manifest::ui::{Exit, count as count_of};
 
 mod mappings;
 
+#[cfg(feature = "schema")]
+pub(crate) use self::mappings::Answer as ClusterMappings;
+
 use self::mappings::Mappings;
 use super::Context;
 use crate::cli::options::{TrustArgs, default_signers};
@@ -99,10 +102,14 @@ struct Enroll {
     json: bool,
 }
 
+/// The accepted key of a node.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Enrolled {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Enrolled {
+    /// The name of the node.
     principal: Principal,
+    /// The key that signs its reports.
     fingerprint: Fingerprint,
 }
 

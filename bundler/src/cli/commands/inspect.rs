@@ -28,11 +28,14 @@ pub(crate) struct Args {
     trust: TrustArgs,
 }
 
+/// The contents of a bundle.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Report<'r> {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Report<'r> {
     #[serde(flatten)]
     facts: Facts<'r>,
+    /// The manifest of the bundle, which the document `manifest` describes.
     manifest: &'r Manifest,
 }
 

@@ -126,32 +126,47 @@ impl Generate {
     }
 }
 
+/// A public key.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Shown<'k> {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Shown<'k> {
+    /// The key in OpenSSH's form.
     key: &'k PublicKey,
+    /// Its fingerprint.
     fingerprint: Fingerprint,
 }
 
+/// The keys that this machine knows.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Known {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Known {
+    /// The keys in the allowed signers file.
     allowed: Vec<Allowed>,
+    /// The keys in ssh-agent that can sign bundles.
     in_agent: Vec<InAgent>,
 }
 
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 struct Allowed {
+    /// The signer.
     principal: Principal,
+    /// The key.
     fingerprint: Fingerprint,
+    /// The kinds of documents that it may sign.
     namespaces: Vec<Role>,
 }
 
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 struct InAgent {
+    /// The key.
     fingerprint: Fingerprint,
+    /// The comment of the key.
     comment: String,
 }
 

@@ -19,6 +19,7 @@ pub(crate) mod lock;
 pub(crate) mod man;
 pub(crate) mod policy;
 pub(crate) mod prove;
+pub(crate) mod schema;
 pub(crate) mod show;
 pub(crate) mod sign;
 pub(crate) mod update;
@@ -94,6 +95,7 @@ pub(crate) fn run(cli: Cli, ui: Ui) -> (Ui, anyhow::Result<()>) {
         Command::Policy(args) => args.run(&context),
         Command::Cache(args) => args.run(&context),
         Command::Doctor(args) => args.run(&context),
+        Command::Schema(args) => args.run(),
         #[cfg(feature = "pages")]
         Command::Completions(args) => args.run(),
         #[cfg(feature = "pages")]

@@ -38,12 +38,20 @@ pub(crate) struct Args {
     inputs: InputArgs,
 }
 
+/// A build of the driver for the node.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Report<'r> {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Report<'r> {
+    /// The lock.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     lock: &'r Utf8PathBuf,
+    /// Its sequence.
     sequence: u64,
+    /// The log of the build.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     log_file: &'r Utf8PathBuf,
+    /// The record of the build.
     proof: &'r Proof,
 }
 

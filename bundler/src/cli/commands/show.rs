@@ -35,13 +35,19 @@ pub(crate) struct Args {
     trust: TrustArgs,
 }
 
+/// A page that was written.
 #[derive(Debug, Serialize)]
-struct Shown<'s> {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Shown<'s> {
+    /// The kind of the document.
     kind: DocumentKind,
+    /// The file that was written.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     page: &'s Utf8Path,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 enum DocumentKind {
     Bundle,

@@ -49,11 +49,17 @@ impl Args {
     }
 }
 
+/// A bundle with a further signature.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Report<'s> {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Report<'s> {
+    /// The file of the bundle.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     bundle: &'s Utf8Path,
+    /// The digest of its signed root.
     digest: Digest,
+    /// The key that signed it.
     signed_by: Fingerprint,
     /// The slot, from 1, as in `dd bs=512 skip=N count=1`.
     slot: usize,

@@ -55,19 +55,26 @@ pub(super) struct Relocked {
     changes: Vec<Change>,
 }
 
-/// The output of `--json`.
+/// A lock and its changes.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Report<'r> {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Report<'r> {
+    /// The file of the lock.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     lock: &'r Utf8Path,
+    /// The name of the bundle.
     name: &'r BundleName,
+    /// The sequence of the lock.
     sequence: u64,
+    /// The state of the file.
     state: State,
     /// The changes; all contents, if there was no lock.
     changes: &'r [Change],
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 enum State {
     Written,

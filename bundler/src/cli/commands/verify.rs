@@ -39,11 +39,16 @@ pub(crate) struct Args {
     trust: TrustArgs,
 }
 
+/// A bundle that is intact and trusted.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Report<'b> {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Report<'b> {
+    /// Every byte is as signed.
     intact: bool,
+    /// With `--deep`: the whole digest of every item was compared, too.
     deep: bool,
+    /// With `--upstream`: the archives that have signed the packages.
     #[serde(skip_serializing_if = "Option::is_none")]
     upstream: Option<Vec<Vouched>>,
     #[serde(flatten)]
@@ -51,10 +56,14 @@ struct Report<'b> {
 }
 
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 struct Vouched {
+    /// The archive.
     archive: ArchiveName,
+    /// The key that signed its index.
     signed_by: String,
+    /// The number of packages.
     packages: usize,
 }
 

@@ -27,6 +27,7 @@ use vgpu_manifest::ui::ByteSize;
 
 /// A change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "change", rename_all = "kebab-case")]
 pub(crate) enum Change {
     /// A property of the bundle.
@@ -61,6 +62,7 @@ pub(crate) enum Change {
 
 /// The group of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Group {
     /// None: a file or a folder.
@@ -78,8 +80,11 @@ pub(crate) enum Group {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) struct Bytes {
+    /// The size in bytes.
     size: u64,
+    /// The digest.
     sha256: Digest,
 }
 
@@ -90,32 +95,43 @@ impl Bytes {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Driver {
+    /// The item.
     item: ItemName,
+    /// The version of the driver.
     version: DriverVersion,
     /// Its NVIDIA vGPU releases, if known.
     releases: Vec<String>,
     /// The patches, each with its digest.
     patches: Vec<(ItemName, Digest)>,
+    /// The digest of its file.
     sha256: Digest,
 }
 
 /// A package was added, removed or changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct PackageChange {
+    /// The name of the package.
     name: PackageName,
+    /// The architecture.
     arch: Name,
+    /// The kind of the change.
     step: PackageStep,
     /// Why it is, or was, in the bundle.
     reason: PackageReason,
+    /// The version before; `null` if it was added.
     from: Option<PackageVersion>,
+    /// The version after; `null` if it was removed.
     to: Option<PackageVersion>,
 }
 
 /// The change of a package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 enum PackageStep {
     /// The package was upgraded.
@@ -132,6 +148,7 @@ enum PackageStep {
 
 /// A package archive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Archive {
     codename: ArchiveName,
@@ -142,6 +159,7 @@ pub(crate) struct Archive {
 
 /// A container image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Image {
     reference: ImageReference,
@@ -150,6 +168,7 @@ pub(crate) struct Image {
 
 /// An unlock library.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Unlock {
     source: ItemName,

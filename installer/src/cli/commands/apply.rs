@@ -1,6 +1,7 @@
 use std::time::Instant;
 
 use anyhow::Context as _;
+use serde::Serialize;
 use vgpu_manifest::Digest;
 use vgpu_manifest::ui::count as count_of;
 
@@ -202,6 +203,14 @@ fn settle_on(
     if unchanged { Ok(plan) } else { Err(Refused::Changed.into()) }
 }
 
+/// The work of staging, in the document about the change.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Staged {
+    /// The number of items that this run copied to the store.
+    staged: usize,
+}
+
 /// Verifies and copies missing items into the store. The medium may be removed afterwards.
 pub(super) fn put_in_store(
     host: &mut RealHost,
@@ -219,7 +228,7 @@ pub(super) fn put_in_store(
     stage(host, intake, &lacking, &progress, ui)?;
     ui.spent(On::Staging, since);
     let (count, took) = (lacking.count(), progress.summary());
-    ui.outcome("staged", &count)?;
+    ui.outcome(&Staged { staged: count })?;
     drop(progress);
     let mut bundles = Bundles::load(host);
     bundles.add(&mut OwnState::of(host), bundle, known)?;

@@ -1,5 +1,7 @@
 //! Applying a plan, confirming the result, and rolling back a failed upgrade.
 
+use serde::Serialize;
+
 use super::bundle::title;
 use super::confirm::{Confirmed, confirm};
 use super::guard::guard_and_report;
@@ -12,6 +14,16 @@ use crate::plan::{Applied, ApplyError, Applying, Origin, Phase, Plan, Reboot, Ro
 use crate::store::Bundles;
 use crate::trust::Candidate;
 use crate::ui::{Tone, Ui, printable, printable_lines};
+
+/// The applied bundle, in the document about the change.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Ran<'r> {
+    #[serde(flatten)]
+    candidate: &'r Candidate,
+    /// The summaries of the steps that this run carried out.
+    steps: &'r [String],
+}
 
 /// Applies the plan, confirms the result on the host, and records it.
 ///
@@ -31,10 +43,7 @@ pub(super) fn apply_plan(
         }
         print_event(event, ui);
     });
-    ui.outcome("bundle", &candidate.bundle)?;
-    ui.outcome("channel", &candidate.channel)?;
-    ui.outcome("sequence", &candidate.sequence)?;
-    ui.outcome("steps", &steps)?;
+    ui.outcome(&Ran { candidate, steps: &steps })?;
     let (tx, error) = match applied {
         Ok(applied) if is_open(applied.reboot) => {
             return finish(applied, Confirmed::Yes, plan, ui);
@@ -121,7 +130,7 @@ pub(super) fn tell_settling(event: Settling<'_>, ui: &Ui) {
 }
 
 fn finish(applied: Applied, proven: Confirmed, plan: &Plan, ui: &Ui) -> anyhow::Result<Exit> {
-    ui.outcome("reboot", &applied.reboot)?;
+    ui.outcome(&applied)?;
     let (word, exit) = match (applied.tx, applied.reboot) {
         (None, _) => ("done: nothing to do", Exit::Done),
         (_, Reboot::NotNeeded) => ("done", Exit::Done),

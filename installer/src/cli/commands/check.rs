@@ -54,12 +54,18 @@ pub(super) struct Applied {
     pub(super) source: Source,
 }
 
+/// The verdict whether a bundle fits this node.
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Document<'f> {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Document<'f> {
+    /// The title of the bundle.
     bundle: &'f str,
+    /// Nothing prevents the bundle from being applied.
     fits: bool,
+    /// The reasons against it.
     objections: &'f [String],
+    /// The guest drivers in the bundle.
     guests: &'f [GuestDriver],
     #[serde(flatten)]
     fit: &'f Fit<'f>,
@@ -67,9 +73,12 @@ struct Document<'f> {
 
 /// A guest driver in the bundle. The verdict names those that NVIDIA released with the host driver.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 struct GuestDriver {
+    /// The operating system of the guest.
     kind: DriverKind,
+    /// The version of the driver.
     version: DriverVersion,
 }
 

@@ -21,25 +21,36 @@ enum State {
     Drifted,
 }
 
+/// The guest image.
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Document<'i> {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Document<'i> {
+    /// The image; `null` if there is none.
     image: Option<Image<'i>>,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 struct Image<'i> {
+    /// The path of the image.
     path: &'i HostPath,
+    /// It is as the installer made it.
     holds: bool,
+    /// The files in it.
     files: Vec<File>,
+    /// The command that attaches it to a guest.
     attach: String,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 struct File {
+    /// The name in the image.
     name: String,
+    /// The size in bytes.
     size: u64,
 }
 

@@ -17,12 +17,18 @@ pub(crate) struct Inspect {
     bundle: BundleArg,
 }
 
+/// The contents of a bundle.
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Document<'b> {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Document<'b> {
+    /// The digest of the bundle's signed root.
     digest: Digest,
+    /// The size of all items in bytes.
     size: u64,
+    /// The principals whose signatures count.
     signed_by: Vec<&'b Principal>,
+    /// The manifest of the bundle, which the document `manifest` describes.
     manifest: &'b Manifest,
 }
 

@@ -1,7 +1,7 @@
 //! The commands, one file each: `run` resolves the arguments and runs the command.
 
 pub(crate) mod apply;
-mod apply_plan;
+pub(crate) mod apply_plan;
 mod bundle;
 pub(crate) mod check;
 mod confirm;

@@ -208,25 +208,38 @@ impl Proposal {
     }
 }
 
+/// The changes that a bundle would make to this node.
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Document<'p> {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Document<'p> {
+    /// The record of the bundle.
     bundle: Known,
+    /// The steps of phase 1.
     before_reboot: Vec<Described>,
+    /// The steps of phase 2.
     after_reboot: Vec<Described>,
+    /// The number of steps that are in sync already.
     already_true: usize,
+    /// Some changes take effect only after a reboot.
     needs_reboot: bool,
+    /// The existing files that the plan replaces or removes.
     replaces: &'p [Replaced],
+    /// The new files and links.
     creates: &'p [Created],
+    /// The security-relevant kernel parameters, paths and units.
     security: &'p [Concern],
     #[serde(flatten)]
     review: Review,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 struct Described {
+    /// A line about the step.
     summary: String,
+    /// The reason for the step.
     why: String,
     #[serde(flatten)]
     step: Step,

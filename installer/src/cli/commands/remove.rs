@@ -1,5 +1,7 @@
 use std::collections::BTreeSet;
 
+use serde::Serialize;
+
 use super::Consent;
 use super::revert::{conclude, describe, print_event, say_kept};
 use crate::act::{Entry, Reverting, Transaction};
@@ -110,6 +112,14 @@ fn choose(
     Ok(removal.going)
 }
 
+/// The changes to undo, in the document about the change.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct ToRemove<'r> {
+    /// A line for each change to undo, and for its details.
+    removes: &'r [String],
+}
+
 impl Going {
     fn find(locked: &LockedHost, components: Option<BTreeSet<Component>>) -> anyhow::Result<Self> {
         let open = locked.open()?;
@@ -161,7 +171,7 @@ impl Going {
         for line in &lines {
             ui.say(format_args!("  {line}"));
         }
-        ui.outcome("removes", &lines)
+        ui.outcome(&ToRemove { removes: &lines })
     }
 
     /// Checks whether the removal needs a reboot: for boot parameters, and for libraries that

@@ -33,9 +33,12 @@ fn path(text: &str) -> Result<HostPath, PathError> {
     HostPath::new(text)
 }
 
+/// The damage to the installer's own state.
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Document<'f> {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Document<'f> {
+    /// The damage.
     findings: &'f [Finding],
     /// The number of names that are not UTF-8. They are ignored.
     ignored_names: usize,

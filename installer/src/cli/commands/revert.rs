@@ -1,3 +1,5 @@
+use serde::Serialize;
+
 use super::Consent;
 use super::apply_plan::tell_settling;
 use super::bundle::title;
@@ -166,9 +168,26 @@ fn exit(locked: &LockedHost, open: &[Transaction]) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// The remains of a revert, in the document about the change.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct NotRestored<'k> {
+    /// Everything that was not restored, with the reason.
+    kept: &'k [Kept],
+}
+
+/// The bundles below the reverted one, in the document about the change.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Earlier {
+    /// The number of earlier bundles that are still applied.
+    still_applied: usize,
+}
+
 /// Lists everything that was not restored.
 pub(super) fn say_kept(kept: &[Kept], ui: &Ui) -> anyhow::Result<()> {
-    ui.outcome("kept", &kept)?;
+    ui.outcome(&NotRestored { kept })?;
     for Kept { what, why } in kept {
         let text = printable(&format!("{what}: {why}"));
         ui.say(format_args!("{} {text}", ui.paint_talk(Tone::Warn, "kept:")));
@@ -189,7 +208,7 @@ pub(super) fn print_event(event: Reverting<'_>, ui: &Ui) {
 
 pub(super) fn conclude(locked: &LockedHost, exit: Exit, ui: &Ui) -> anyhow::Result<()> {
     let left = locked.open()?.len();
-    ui.outcome("still-applied", &left)?;
+    ui.outcome(&Earlier { still_applied: left })?;
     let word = match exit {
         Exit::Reboot => "reverted; reboot to activate all changes",
         _ => "reverted",

@@ -27,30 +27,55 @@ pub(crate) struct Status {
     thorough: bool,
 }
 
+/// The state of this node.
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Document<'s> {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Document<'s> {
+    /// The state.
     state: HostState,
     #[serde(flatten)]
     found: &'s Standpoint,
+    /// The checks of the host.
     proof: &'s Proof,
+    /// The commands that assign a vGPU of this node to a guest; a line that begins with `#` is
+    /// a note.
     lines: &'s [String],
     /// The NVIDIA GPUs that are not used for vGPU, which have addresses.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     left_alone: &'s [String],
+    /// Large files that were not read again, because they are unchanged; none with
+    /// `--thorough`.
     unread: &'s [HostPath],
+    /// The run that changes this host now; absent if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     run: Option<&'s Holder>,
+    /// How an incomplete apply resumes; absent if there is none.
     #[serde(rename = "goes-on", skip_serializing_if = "Option::is_none")]
     resumption: Option<Resumption>,
+    /// The damage to the installer's own state, without findings that need every byte of the
+    /// stores.
     damage: &'s [Finding],
 }
 
 /// The document of a host whose journal cannot be used.
+/// The state of a host with an unusable journal.
 #[derive(Serialize)]
-struct Damaged<'s> {
-    state: &'static str,
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Damaged<'s> {
+    /// The state.
+    state: DamagedState,
+    /// The damage.
     damage: &'s [Finding],
+}
+
+/// The only state that can be told without a journal.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+enum DamagedState {
+    /// The journal cannot be used.
+    Damaged,
 }
 
 impl Status {
@@ -58,7 +83,7 @@ impl Status {
         let damage = damage(&target, Depth::Sizes)?;
         let found = match target.inspect(self.closely(ui)) {
             Err(error) if is_damage(&error) && ui.format() == Format::Json => {
-                ui.print_json(&Damaged { state: "damaged", damage: &damage })?;
+                ui.print_json(&Damaged { state: DamagedState::Damaged, damage: &damage })?;
                 return Err(error);
             }
             found => found?,

@@ -1,5 +1,6 @@
 use anyhow::Context as _;
 use camino::Utf8PathBuf;
+use serde::Serialize;
 
 use super::apply::put_in_store;
 use super::bundle::BundleArg;
@@ -87,8 +88,7 @@ impl Gc {
             show(what, files, ui)?;
         }
         let (goes, stays) = (ByteSize::new(garbage.bytes()), ByteSize::new(garbage.stays));
-        ui.outcome("frees", &garbage.bytes())?;
-        ui.outcome("keeps", &garbage.stays)?;
+        ui.outcome(&Pruned { frees: garbage.bytes(), keeps: garbage.stays })?;
         if self.dry_run {
             ui.print(format_args!("would free {goes}, keep {stays}"))?;
         } else {
@@ -98,6 +98,16 @@ impl Gc {
         }
         Ok(Exit::Done)
     }
+}
+
+/// The effect on the store, in the document about the change.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Pruned {
+    /// The bytes of everything that is deleted.
+    frees: u64,
+    /// The bytes of everything that stays.
+    keeps: u64,
 }
 
 fn show(what: &str, files: &[(OwnPath, u64)], ui: &Ui) -> std::io::Result<()> {

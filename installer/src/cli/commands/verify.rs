@@ -1,3 +1,4 @@
+use serde::Serialize;
 use vgpu_manifest::{Bundle, Expected, Verified, shell_word};
 
 use super::bundle::{BundleArg, Depth, check, check_left_out, title};
@@ -42,7 +43,7 @@ impl Verify {
         let left_out = Expected::of(bundle.manifest().left_out());
         if !left_out.is_empty() {
             ui.print(format_args!("carried: {}", bundle.manifest().carried_summary()))?;
-            ui.outcome("left-out", &left_out)?;
+            ui.outcome(&LeftOut { left_out: &left_out })?;
         }
         for expected in left_out {
             ui.print(format_args!("left out, and expected in the store of this host: {expected}"))?;
@@ -65,6 +66,15 @@ impl Verify {
         }
         Ok(Exit::Done)
     }
+}
+
+/// The gaps of a delta bundle, in the document of `verify`.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct LeftOut<'l> {
+    /// The items that the bundle leaves out, and the bundles that have them.
+    left_out: &'l [Expected],
 }
 
 /// Verifies the signature chain of every package.

@@ -41,6 +41,7 @@ impl Drop for Held {
 
 /// The holder of the lock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Holder {
     /// A run of this program, with its process id if that is known.

@@ -30,6 +30,7 @@ const MAX_RELEASE: u64 = 8 << 20;
 
 /// The number of packages whose archive has signed them, of all packages in a bundle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Vouched {
     pub(crate) packages: usize,

@@ -46,6 +46,7 @@ pub(crate) struct Choices {
 
 /// How to handle guest tools.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum GuestTools {
     /// Leave them in the bundle.

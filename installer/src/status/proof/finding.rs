@@ -4,6 +4,7 @@ use super::OfferedType;
 
 /// A check of the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Check {
     /// The module is built for the running kernel.
@@ -46,6 +47,7 @@ impl Check {
 
 /// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "state", rename_all = "kebab-case")]
 pub(crate) enum Finding {
     /// Passed.
@@ -93,6 +95,7 @@ impl Finding {
 
 /// A check and its result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Found {
     pub(crate) check: Check,
@@ -102,6 +105,7 @@ pub(crate) struct Found {
 
 /// The results of all checks.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Proof {
     /// The findings; empty if there was nothing to confirm.

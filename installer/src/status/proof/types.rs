@@ -16,6 +16,7 @@ use crate::host::Look;
 
 /// A vGPU type of a GPU.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct OfferedType {
     pub(crate) gpu: PciAddress,

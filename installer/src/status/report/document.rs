@@ -18,6 +18,7 @@ pub(crate) const SCHEMA: u32 = 1;
 /// A report: facts that are equal on identical nodes, and facts of this node only.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) struct Document {
     /// The schema version: [`SCHEMA`].
     pub(crate) schema: u32,
@@ -31,8 +32,10 @@ pub(crate) struct Document {
 
 /// The facts that are compared between nodes.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Comparable {
+    /// The version of vgpu-installer.
     pub(crate) program: ProgramVersion,
     /// The state of the node.
     pub(crate) state: HostState,
@@ -47,12 +50,18 @@ pub(crate) struct Comparable {
 
 /// A summary of the policy.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Trust {
+    /// The version of the policy.
     version: u64,
+    /// The number of principals that must sign a bundle.
     threshold: usize,
+    /// The accepted channels.
     channels: BTreeSet<Channel>,
+    /// The trusted keys, each with its principal and namespaces.
     signers: Vec<String>,
+    /// The revoked keys.
     revoked: Vec<Fingerprint>,
     /// Whether Debian packages need the signatures of their archives.
     upstream: Upstream,
@@ -60,18 +69,26 @@ pub(crate) struct Trust {
 
 /// The facts that identical nodes share.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct MachineKind {
+    /// The operating system.
     os: Os,
+    /// The processor.
     cpu: Cpu,
+    /// The running kernel.
     kernel: Option<KernelRelease>,
+    /// The boot loader.
     boot_loader: Option<BootLoader>,
+    /// The state of Secure Boot.
     secure_boot: SecureBoot,
+    /// The PCI ids of the GPUs.
     gpus: Vec<PciId>,
 }
 
 /// The facts of this node only.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct ThisNode {
     /// The unit name.

@@ -12,6 +12,7 @@ use crate::step::Step;
 
 /// A package that a bundle installed or required.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct PackageNow {
     /// The unit name.
@@ -22,6 +23,7 @@ pub(crate) struct PackageNow {
 
 /// The state of a package.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct PackageIs {
     pub(crate) version: PackageVersion,
@@ -30,6 +32,7 @@ pub(crate) struct PackageIs {
 
 /// A DKMS module.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct ModuleNow {
     /// Name, version and kernel, such as `nvidia/550.163.02, 6.8.12-4-pve`.

@@ -20,6 +20,7 @@ use crate::store::{Bundles, Known};
 
 /// The state of a host: the applied bundle, and whether it is in sync.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Standpoint {
     /// The last applied bundle that is not reverted.
@@ -69,6 +70,7 @@ pub(crate) enum Closely {
 
 /// An applied bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct AppliedBundle {
     /// The digest of its signed root.
@@ -96,6 +98,7 @@ pub(crate) struct AppliedBundle {
 
 /// A step and its state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct CheckedStep {
     pub(crate) summary: String,
@@ -104,6 +107,7 @@ pub(crate) struct CheckedStep {
 
 /// The state of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum StepState {
     InSync,
@@ -114,6 +118,7 @@ pub(crate) enum StepState {
 
 /// A changed path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct ChangedPath {
     pub(crate) path: HostPath,
@@ -126,6 +131,7 @@ pub(crate) struct ChangedPath {
 
 /// The target state of a path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Becomes {
     Node(Node),
@@ -137,6 +143,7 @@ pub(crate) enum Becomes {
 
 /// The state of a host. `status`, `report` and their exit statuses share it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum HostState {
     /// No bundle is applied.

@@ -144,6 +144,7 @@ text! {
 
 /// A qualified GPU as which an unlock library presents other GPUs to the driver.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Identity {
     /// Its name in this catalog.
@@ -160,6 +161,7 @@ pub struct Identity {
 
 /// An unlock library: a version of `vgpu_unlock-rs`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Library {
     /// Its name in this catalog.

@@ -25,6 +25,11 @@ text! {
 /// An MD5 digest in 32 lower-case hex digits. It names a file, but does not authenticate it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(extend("pattern" = "^[0-9a-f]{32}$"))
+)]
 pub struct Md5(u128);
 
 impl Md5 {
@@ -63,6 +68,7 @@ serde_as_text!(Md5);
 
 /// The host driver of one release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Driver {
     /// The release of NVIDIA vGPU.
@@ -129,6 +135,7 @@ words! {
 
 /// Whether a driver's modules build on some kernels.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BuildRow {
     /// The kernels.
@@ -144,6 +151,7 @@ pub struct BuildRow {
 
 /// An unlock patch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Patch {
     /// The only host driver that it applies to. The patch is called `HOST.patch`.

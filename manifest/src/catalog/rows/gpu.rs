@@ -52,6 +52,7 @@ words! {
 /// An NVIDIA display or 3D device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Gpu {
     /// The PCI device id.
     pub id: DeviceId,
@@ -136,6 +137,7 @@ words! {
 
 /// A board among several with the same device id: `10de:12ba Quadro RTX 6000`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(into = "String", try_from = "String")]
 pub struct Subsystem {
     vendor: u16,

@@ -10,6 +10,7 @@ use crate::{Digest, HostPath, KernelWord};
 
 /// The boot configuration of a machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Boot {
     /// The kind of firmware.
@@ -35,6 +36,7 @@ pub struct Boot {
 
 /// A sign of a boot loader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct LoaderEvidence {
     /// The place of the sign.
@@ -45,6 +47,7 @@ pub struct LoaderEvidence {
 
 /// The place of a sign of a boot loader, the strongest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum LoaderSign {
     /// The EFI variable `LoaderInfo`, in which a boot loader writes its name.
@@ -61,6 +64,7 @@ pub enum LoaderSign {
 
 /// A lockdown mode of the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Lockdown {
     /// No lockdown.
@@ -73,6 +77,7 @@ pub enum Lockdown {
 
 /// A certificate that the firmware or shim accepts.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct EnrolledKey {
     /// The list that it is enrolled in.
@@ -83,6 +88,7 @@ pub struct EnrolledKey {
 
 /// A list of enrolled certificates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum KeyStore {
     /// The platform key.
@@ -97,6 +103,7 @@ pub enum KeyStore {
 
 /// Kernels, running and installed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Kernels {
     /// The running kernel.
@@ -141,6 +148,7 @@ impl Kernels {
 
 /// The kernel of the next boot, and the setting that selects it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct BootsNext {
     /// The kernel.
@@ -157,6 +165,7 @@ pub struct BootsNext {
 
 /// The kind of setting that selects the kernel of the next boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum BootReason {
     /// `proxmox-boot-tool kernel pin --next-boot`.
@@ -189,6 +198,7 @@ impl BootReason {
 
 /// A kernel of which at least one part is installed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Kernel {
     /// Its release.
@@ -199,6 +209,7 @@ pub struct Kernel {
 
 /// A part of a kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum KernelPart {
     /// `/boot/vmlinuz-RELEASE`.
@@ -213,6 +224,7 @@ pub enum KernelPart {
 
 /// A loaded module.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct LoadedModule {
     /// Its name, with underscores.

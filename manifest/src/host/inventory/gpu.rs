@@ -11,6 +11,7 @@ use crate::platform::{PciAddress, PciId};
 
 /// A display device: a GPU of any vendor, or that of a server's management controller.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Gpu {
     /// Its PCI address.
@@ -35,6 +36,7 @@ pub struct Gpu {
 
 /// The SR-IOV state of a physical function.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct SrIov {
     /// The largest number of virtual functions.
@@ -47,6 +49,7 @@ pub struct SrIov {
 
 /// A virtual function.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct VirtualFunction {
     /// Its PCI address.
@@ -61,6 +64,7 @@ pub struct VirtualFunction {
 
 /// The interface by which a driver provides vGPUs to the hypervisor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum VgpuInterface {
     /// Mediated devices: `mdev_supported_types`.
@@ -71,6 +75,7 @@ pub enum VgpuInterface {
 
 /// A base address register.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Bar {
     /// Its number, 0 to 5.
@@ -87,6 +92,7 @@ pub struct Bar {
 
 /// The address space of a base address register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum BarKind {
     /// I/O ports.
@@ -100,6 +106,7 @@ pub enum BarKind {
 /// Devices that the IOMMU cannot isolate from each other, so that they can only be passed through
 /// together.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct IommuGroup {
     /// The kernel's number of the group, valid until the next boot.
@@ -110,6 +117,7 @@ pub struct IommuGroup {
 
 /// A device in an IOMMU group.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct GroupMember {
     /// Its PCI address.
@@ -125,6 +133,11 @@ pub struct GroupMember {
 /// A PCI class: base class, subclass and programming interface, `030200`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(extend("pattern" = "^[0-9a-f]{6}$"))
+)]
 pub struct PciClass(u32);
 
 /// The kind of device that a PCI class stands for.

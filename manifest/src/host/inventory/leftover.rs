@@ -9,6 +9,7 @@ use crate::words;
 
 /// Something that an earlier installation of vGPU or passthrough left behind.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Leftover {
     /// Its kind.
@@ -26,6 +27,7 @@ pub struct Leftover {
 
 /// A line of a configuration file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct LeftoverLine {
     /// Its number, from 1.
@@ -38,6 +40,7 @@ pub struct LeftoverLine {
 
 /// The lines around a leftover.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Among {
     /// The file has only settings for passthrough, so it can be removed.

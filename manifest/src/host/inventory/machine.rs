@@ -10,6 +10,7 @@ use crate::platform::{CpuVendor, PciAddress, PveRelease, RootFs};
 
 /// The operating system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Os {
     /// `ID` of os-release: `debian`, also on Proxmox VE.
@@ -24,6 +25,7 @@ pub struct Os {
 
 /// The CPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Cpu {
     /// Its vendor.
@@ -34,6 +36,7 @@ pub struct Cpu {
 
 /// A kind of machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Machine {
     /// A physical machine.
@@ -44,6 +47,7 @@ pub enum Machine {
 
 /// The state of the IOMMU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum IommuState {
     /// The kernel has an IOMMU, and devices are in groups.
@@ -55,6 +59,7 @@ pub enum IommuState {
 /// The subscription of the node for Proxmox's enterprise repository. The key itself is never
 /// recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Subscription {
     /// No key is set.
@@ -67,6 +72,7 @@ pub enum Subscription {
 
 /// The root file system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct RootFileSystem {
     /// Its kind; `None` if no mount is listed for it.
@@ -79,6 +85,7 @@ pub struct RootFileSystem {
 
 /// The ZFS pool of the root file system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct RootPool {
     /// Its name: `rpool`.
@@ -92,6 +99,7 @@ pub struct RootPool {
 
 /// Free space on the file system of a path.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct FreeSpace {
     /// The path.
@@ -102,6 +110,7 @@ pub struct FreeSpace {
 
 /// The identity of the node, which is recorded only at the operator's request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Identity {
     /// The host name.

@@ -41,6 +41,7 @@ use crate::{HostPath, text};
 /// [`Inventory::from_json`] and [`Inventory::to_json`] check limits and order, which serde does not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Inventory {
     /// The version of the document: [`SCHEMA`].
     pub schema: u32,
@@ -78,6 +79,7 @@ pub struct Inventory {
 
 /// A file that could not be read or parsed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Unread {
     /// The path.

@@ -15,6 +15,7 @@ const MAX: usize = 64;
 /// Runs of digits compare as numbers, so `6.8.12-9-pve` is older than `6.8.12-10-pve`; two
 /// releases are equal only if they are spelled the same.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(into = "String", try_from = "String")]
 pub struct KernelRelease {
     text: String,
@@ -24,6 +25,11 @@ pub struct KernelRelease {
 /// A kernel series: `6.8`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(extend("pattern" = r"^\d+\.\d+$"))
+)]
 pub struct KernelSeries {
     major: u16,
     minor: u16,

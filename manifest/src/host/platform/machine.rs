@@ -12,6 +12,11 @@ use crate::{ParseTextError, serde_as_text, words};
 /// Every release parses; those that the catalog covers have a [`PveSeries`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(extend("pattern" = r"^\d+\.\d+$"))
+)]
 pub struct PveRelease {
     major: u8,
     minor: u8,

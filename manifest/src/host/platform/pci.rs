@@ -9,6 +9,11 @@ use crate::{ParseTextError, serde_as_text};
 /// board, `10de:1eb8/10de:12a2`. Four lower-case hex digits each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(extend("pattern" = "^[0-9a-f]{4}:[0-9a-f]{4}(/[0-9a-f]{4}:[0-9a-f]{4})?$"))
+)]
 pub struct PciId {
     vendor: u16,
     device: u16,
@@ -18,6 +23,11 @@ pub struct PciId {
 /// The PCI address of a device: domain, bus, device and function, `0000:81:00.0`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(extend("pattern" = r"^[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$"))
+)]
 pub struct PciAddress {
     domain: u32,
     bus: u8,

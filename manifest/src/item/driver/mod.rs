@@ -48,6 +48,7 @@ words! {
 
 /// The record of a driver in a bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct DriverRecord {
     /// The driver's version, as its package states it.
@@ -91,6 +92,7 @@ impl Variant {
 
 /// A driver package that is not in the bundle itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct PackageFile {
     /// Its SHA-256.
@@ -101,6 +103,7 @@ pub struct PackageFile {
 
 /// A member of an archive that is not in the bundle itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ArchiveMember {
     /// The SHA-256 of the archive.
@@ -123,6 +126,7 @@ text! {
 ///
 /// Several patches of a driver are applied in the order of their items.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct PatchRecord {
     /// The driver's item.
@@ -134,6 +138,7 @@ pub struct PatchRecord {
 
 /// A file of the unpacked driver, before and after a patch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct PatchedFile {
     /// The path, relative to the root of the unpacked driver.

@@ -9,6 +9,7 @@ use crate::{text, words};
 
 /// The record of a build of the host driver's modules for one kernel, on the machine of the bundler.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Proof {
     /// The kernel that the modules were built for.
@@ -28,6 +29,7 @@ pub struct Proof {
 
 /// A module that was built, and whose symbols the kernel and the other modules provide.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct BuiltModule {
     /// Its name.

@@ -24,6 +24,7 @@ pub const APICV: &str = "enable_apicv";
 
 /// The record of kernel headers in a bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct HeadersRecord {
     /// The kernel of the headers.

@@ -30,7 +30,8 @@ pub(crate) struct Args {
 
 /// A GPU and the branches that support it.
 #[derive(Debug, Serialize)]
-struct Row<'c> {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Row<'c> {
     #[serde(flatten)]
     gpu: &'c Gpu,
     #[serde(flatten)]

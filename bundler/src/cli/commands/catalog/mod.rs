@@ -7,6 +7,11 @@ mod patches;
 mod table;
 mod why;
 
+#[cfg(feature = "schema")]
+pub(crate) use self::gpus::Row as GpuRow;
+#[cfg(feature = "schema")]
+pub(crate) use self::why::Row as DriverVerdict;
+
 use std::collections::BTreeMap;
 
 use clap::Subcommand;
@@ -65,9 +70,11 @@ impl GpuFilter {
 
 /// A row, with the file that added it to the catalog of this program.
 #[derive(Debug, Serialize)]
-struct Sourced<'c, T> {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Sourced<'c, T> {
     #[serde(flatten)]
     row: T,
+    /// The file that added the row; absent for rows of the program.
     #[serde(skip_serializing_if = "Option::is_none")]
     from: Option<&'c str>,
 }

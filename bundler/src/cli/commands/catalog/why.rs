@@ -62,9 +62,12 @@ pub(crate) struct Args {
     json: bool,
 }
 
+/// The verdict on a driver.
 #[derive(Debug, Serialize)]
-struct Row<'c> {
-    driver: Release,
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Row<'c> {
+    /// The release of the driver.
+    release: Release,
     #[serde(flatten)]
     verdict: Verdict<'c>,
 }
@@ -112,9 +115,9 @@ impl Args {
             .drivers()
             .iter()
             .map(|it| it.release)
-            .map(|driver| Row {
-                driver,
-                verdict: judge(catalog, &case(Goal::Vgpu { driver, file: None })),
+            .map(|release| Row {
+                release,
+                verdict: judge(catalog, &case(Goal::Vgpu { driver: release, file: None })),
             })
             .collect();
         if self.json {
@@ -150,5 +153,5 @@ fn cells(row: &Row<'_>) -> [String; 3] {
             ("unsuitable".to_owned(), it.reason.says.clone() + &instead.unwrap_or_default())
         }
     };
-    [row.driver.to_string(), word, or_dash(why)]
+    [row.release.to_string(), word, or_dash(why)]
 }

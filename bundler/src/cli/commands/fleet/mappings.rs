@@ -26,8 +26,11 @@ pub(super) struct Mappings {
     json: bool,
 }
 
+/// The PCI mappings of a cluster.
 #[derive(Debug, Serialize)]
-struct Answer {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Answer {
+    /// The mappings.
     mappings: Vec<ClusterMapping>,
 }
 

@@ -132,15 +132,25 @@ pub(crate) struct Args {
     known: Box<Known>,
 }
 
+/// A new recipe.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Report<'r> {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Report<'r> {
+    /// The file of the recipe.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     recipe: &'r Utf8Path,
+    /// The name of the bundle.
     name: &'r BundleName,
+    /// The items that the recipe has.
     items: Vec<ItemName>,
+    /// The chosen driver and mode; `null` without a GPU.
     choice: Option<String>,
+    /// The machines that the bundle is for.
     targets: Option<Targets>,
+    /// The Debian packages; `null` without any.
     packages: Option<Packages>,
+    /// A sentence about licenses for guests.
     licensing: String,
 }
 

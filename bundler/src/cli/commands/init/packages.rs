@@ -20,16 +20,21 @@ use crate::types::Address;
 
 /// Packages that a node needs, and their archives.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Packages {
+    /// The packages to install.
     install: Vec<String>,
+    /// The archives that have them.
     archives: Vec<Archive>,
+    /// The operator's answer about the mirrors.
     mirrors: Mirrors,
     /// Sources of the node that are skipped, each with the reason.
     left_out: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 struct Archive {
     name: Preset,
@@ -40,6 +45,7 @@ struct Archive {
 
 /// The confirmation of the mirrors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Mirrors {
     Confirmed,

@@ -4,6 +4,11 @@ mod edit;
 mod show;
 mod sign;
 
+#[cfg(feature = "schema")]
+pub(crate) use self::show::Shown;
+#[cfg(feature = "schema")]
+pub(crate) use self::sign::Report as Signed;
+
 use std::fs::File;
 use std::io::Read as _;
 
@@ -104,8 +109,12 @@ impl From<bool> for Json {
     }
 }
 
+/// A policy that was written.
 #[derive(Debug, Serialize)]
-struct Written {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Written {
+    /// The version of the policy.
     version: u64,
+    /// The digest of its document.
     sha256: Digest,
 }

@@ -27,43 +27,66 @@ pub(super) struct Show {
     json: bool,
 }
 
+/// A policy, and the effect of its signatures.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Shown {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Shown {
+    /// The version of the policy.
     version: u64,
+    /// The digest of its document.
     sha256: Digest,
+    /// The number of principals that must sign a bundle.
     threshold: usize,
+    /// The number of principals that must sign a policy.
     policy_threshold: usize,
+    /// The accepted channels.
     channels: Vec<Channel>,
+    /// The trusted keys.
     signers: Vec<Signer>,
+    /// The revoked keys.
     revoked: Vec<Fingerprint>,
+    /// The keys that have signed the policy.
     signatures: Vec<Fingerprint>,
+    /// The judgement of its own signers.
     own_signers: Consent,
+    /// With `--after`: the comparison with the earlier policy.
     #[serde(skip_serializing_if = "Option::is_none")]
     after: Option<After>,
 }
 
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 struct Signer {
+    /// The signer.
     principal: Principal,
+    /// The key.
     fingerprint: Fingerprint,
+    /// The kinds of documents that it may sign.
     namespaces: Vec<Role>,
 }
 
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 struct After {
+    /// The version of the earlier policy.
     version: u64,
+    /// A line for each change.
     changes: Vec<String>,
+    /// The judgement of the earlier policy's signers.
     signers: Consent,
 }
 
 /// Whether enough signers of a policy have signed.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Consent {
+    /// Enough principals have signed.
     enough: bool,
+    /// A sentence about it.
     says: String,
 }
 

@@ -28,11 +28,16 @@ pub(super) struct Sign {
     signer: SignerArgs,
 }
 
+/// A policy with a further signature.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Report {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Report {
+    /// The version of the policy.
     version: u64,
+    /// The key that signed it.
     signed_by: Fingerprint,
+    /// The judgement of its own signers.
     own_signers: Consent,
 }
 

@@ -22,9 +22,12 @@ pub(super) struct Signer {
 }
 
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Note {
+    /// The signer.
     pub(super) principal: Principal,
+    /// The key.
     pub(super) fingerprint: Fingerprint,
 }
 

@@ -75,34 +75,46 @@ pub(crate) struct Args {
     trust: TrustArgs,
 }
 
+/// A stick or an image that was written.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Report {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Report {
     #[serde(flatten)]
     place: Place,
+    /// The digest of the bundle's signed root.
     digest: Digest,
+    /// The files.
     files: Vec<Written>,
+    /// The fingerprints to carry on paper.
     note_on_paper: Vec<Note>,
+    /// The share of the bytes that was read back from the medium.
     read_back: FromMedium,
 }
 
 /// The place of the files.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 enum Place {
-    Folder(Utf8PathBuf),
-    Image(Utf8PathBuf),
+    Folder(#[cfg_attr(feature = "schema", schemars(with = "String"))] Utf8PathBuf),
+    Image(#[cfg_attr(feature = "schema", schemars(with = "String"))] Utf8PathBuf),
 }
 
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 struct Written {
+    /// The path on the medium.
     name: String,
+    /// The size in bytes.
     size: u64,
+    /// The effect on the file.
     state: State,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 enum State {
     Written,

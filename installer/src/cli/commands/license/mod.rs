@@ -9,6 +9,9 @@ mod status;
 mod token;
 mod r#use;
 
+#[cfg(feature = "schema")]
+pub(crate) use self::status::Found;
+
 use clap::Subcommand;
 
 use crate::cli::{Exit, Refused, Target};

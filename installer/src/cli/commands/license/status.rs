@@ -17,12 +17,18 @@ use crate::ui::{Format, Tone, Ui, printable};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Status {}
 
+/// The license server.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Found {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Found {
+    /// The address for guests.
     url: String,
+    /// The container engine.
     engine: String,
+    /// The container image.
     image: String,
+    /// It answers.
     up: bool,
     /// The last year in which its certificates are valid.
     certificates_until: i32,

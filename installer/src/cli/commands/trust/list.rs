@@ -10,34 +10,50 @@ use crate::ui::{Format, Tone, Ui};
 #[derive(Debug, clap::Args)]
 pub(crate) struct List {}
 
+/// The policy of this node.
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Document<'p> {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Document<'p> {
+    /// The version of the policy.
     version: u64,
+    /// The number of principals that must sign a bundle.
     threshold: usize,
+    /// The number of principals that must sign a policy.
     policy_threshold: usize,
     /// The principals that may sign a policy.
     policy_signers: Vec<&'p Principal>,
+    /// The accepted channels.
     channels: Vec<ChannelEntry<'p>>,
+    /// The trusted keys.
     signers: Vec<SignerEntry<'p>>,
+    /// The revoked keys.
     revoked: Vec<Fingerprint>,
+    /// The requirement on Debian packages.
     upstream: Upstream,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 struct ChannelEntry<'p> {
+    /// The name.
     name: &'p Channel,
     #[serde(flatten)]
     floor: Floor,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 struct SignerEntry<'p> {
+    /// The signer.
     principal: &'p Principal,
+    /// The key.
     fingerprint: Fingerprint,
+    /// The kinds of documents that it may sign.
     namespaces: Vec<Role>,
+    /// The key is revoked.
     revoked: bool,
 }
 

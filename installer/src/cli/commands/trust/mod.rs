@@ -7,6 +7,9 @@ mod set_floor;
 mod set_upstream;
 mod update;
 
+#[cfg(feature = "schema")]
+pub(crate) use self::list::Document;
+
 use std::num::NonZeroUsize;
 
 use clap::Subcommand;
