@@ -52,6 +52,7 @@ pub(crate) fn oldest_glibc(bytes: &[u8]) -> anyhow::Result<GlibcVersion> {
         oldest = oldest.max(glibc(&version)?);
     }
     check_exports(&file)?;
+    check_imports(&file)?;
     Ok(oldest)
 }
 
@@ -91,6 +92,25 @@ fn check_exports(file: &Elf<'_>) -> anyhow::Result<()> {
         }
     }
     bail!(NO_IOCTL)
+}
+
+/// Checks that every symbol that other libraries must have is one of glibc or libgcc, which give a
+/// version to each of theirs. A linker for an older glibc leaves the rest without one, and the program
+/// that loads the library ends at once.
+fn check_imports(file: &Elf<'_>) -> anyhow::Result<()> {
+    let (symbols, names) = file.dynamic_symbol_table().map_err(damaged)?.context(NO_IOCTL)?;
+    let versions = file.symbol_version_table().map_err(damaged)?;
+    for (index, symbol) in symbols.iter().enumerate().skip(1) {
+        if !symbol.is_undefined() || symbol.st_bind() != abi::STB_GLOBAL {
+            continue;
+        }
+        let version = versions.as_ref().map(|all| all.get_requirement(index)).transpose();
+        if version.map_err(damaged)?.flatten().is_none() {
+            let name = shown(&names, u64::from(symbol.st_name))?;
+            bail!("the library needs `{name}`, which is not in the glibc that it is built for");
+        }
+    }
+    Ok(())
 }
 
 /// Returns all symbol versions that it needs from other libraries.
