@@ -196,11 +196,13 @@ fn manifest(items: &[Item]) -> Result<Manifest> {
 #[must_use]
 pub fn noise(seed: u64, len: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let words = std::iter::repeat_with(move || {
+    let mut bytes = vec![0; len];
+    // Word by word: tests are not optimized, and some take 70 MiB.
+    for word in bytes.chunks_mut(size_of::<u64>()) {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        state
-    });
-    words.flat_map(u64::to_le_bytes).take(len).collect()
+        word.copy_from_slice(&state.to_le_bytes()[..word.len()]);
+    }
+    bytes
 }
