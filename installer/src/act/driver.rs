@@ -188,6 +188,11 @@ impl DriverChange {
             let module = self.module();
             door.run(&Command::new("dkms", &["install", &module, "-k", kernel.as_str()]))?;
         }
+        // Under Secure Boot the verdict has this option, because NVIDIA's installer would try to load a
+        // module before DKMS signs it.
+        if self.driver.args.iter().any(|arg| arg == "--skip-module-load") {
+            door.run(&Command::new("modprobe", &["nvidia"]))?;
+        }
         remember(door.host(), Some(&self.driver))?;
         Ok(Work::again(door.host(), AREA).done()?)
     }

@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use vgpu_manifest::platform::KernelRelease;
 
 use crate::act::Transaction;
-use crate::facts::kernels;
+use crate::facts::{SigningKey, kernels};
 use crate::host::{Host, HostError, Look, OwnPath, OwnState};
 use crate::journal::{BootId, TxId};
 use crate::plan::{Plan, enabled};
 use crate::state;
-use crate::step::Step;
+use crate::step::{Step, enrollment};
 
 /// The number of attempts.
 const TRIES: u32 = 2;
@@ -26,6 +26,8 @@ pub(crate) enum May {
     NotOnThisBoot,
     /// Not on this kernel: the one that was selected for this boot did not boot.
     FellBack(KernelRelease),
+    /// Not without the operator: the key was not enrolled at the console.
+    NotEnrolled,
     /// No more attempts.
     GaveUp,
 }
@@ -54,12 +56,17 @@ fn tries(look: &dyn Look, tx: TxId) -> Option<Tries> {
 pub(crate) enum Resumption {
     /// The unit, after the next boot.
     ByItself,
+    /// The unit, after the operator has enrolled the signing key at the console during the next boot.
+    AfterEnrollment,
     /// The operator, because the unit has used up its attempts.
     GaveUp,
     /// The operator, because there is no unit.
     ByOperator,
     /// The operator, because the kernel that was selected for one boot did not boot.
     FellBack,
+    /// The operator, because the signing key was not enrolled at the console. Another request needs
+    /// another one-time password.
+    NotEnrolled,
 }
 
 /// Returns the actor that resumes `tx`, which has this plan.
@@ -71,12 +78,20 @@ pub(crate) fn resumption(
     if fell_back(look, tx, plan)?.is_some() {
         return Ok(Resumption::FellBack);
     }
+    if enrollment_lapsed(look, tx, plan)? {
+        return Ok(Resumption::NotEnrolled);
+    }
     // A power cut can come before the step that enables the unit.
     if !plan.resumes_automatically() || look.stat(&enabled())?.is_none() {
         return Ok(Resumption::ByOperator);
     }
     let tried = tries(look, tx.id).is_some_and(|tries| tries.count >= TRIES);
-    Ok(if tried { Resumption::GaveUp } else { Resumption::ByItself })
+    let waits = enrollment(&plan.after_reboot, look) == Some(SigningKey::Requested);
+    Ok(match (tried, waits) {
+        (true, _) => Resumption::GaveUp,
+        (false, true) => Resumption::AfterEnrollment,
+        (false, false) => Resumption::ByItself,
+    })
 }
 
 /// Returns the kernel that phase 1 selected for one boot, if the host came back on another.
@@ -99,6 +114,14 @@ fn fell_back(
     Ok(tried.filter(is_other).cloned())
 }
 
+/// Checks whether the host was restarted and the key that phase 2 needs was not enrolled. MokManager
+/// deletes a request that it has shown, also if no key was pressed within its 10 seconds.
+fn enrollment_lapsed(look: &dyn Look, tx: &Transaction, plan: &Plan) -> Result<bool, HostError> {
+    let was_requested = tx.first_part.is_some() && *tx.waits_since() != BootId::current(look)?;
+    let key = enrollment(&plan.after_reboot, look);
+    Ok(was_requested && key.is_some_and(|key| key < SigningKey::Requested))
+}
+
 /// Decides whether to resume `tx`, which has this plan, on this boot.
 pub(crate) fn may(
     look: &dyn Look,
@@ -111,6 +134,9 @@ pub(crate) fn may(
     }
     if let Some(kernel) = fell_back(look, tx, plan)? {
         return Ok(May::FellBack(kernel));
+    }
+    if enrollment_lapsed(look, tx, plan)? {
+        return Ok(May::NotEnrolled);
     }
     Ok(match tries(look, tx.id) {
         Some(tries) if tries.count >= TRIES => May::GaveUp,
@@ -144,23 +170,27 @@ mod tests {
 
     use super::*;
     use crate::component::Component;
+    use crate::facts::{CERTIFICATE, PRIVATE_KEY, REQUEST};
     use crate::host::testing::MemHost;
     use crate::journal::NewTransaction;
-    use crate::step::{EnableUnit, Step};
+    use crate::step::{EnableUnit, KeyEnrolled, Step, test_variable};
 
     fn boot(name: &str) -> BootId {
         BootId(name.to_owned())
     }
 
-    #[test]
-    fn a_unit_that_is_not_enabled_yet_resumes_nothing() {
-        let unit = EnableUnit {
+    fn unit() -> Step {
+        Step::EnableUnit(EnableUnit {
             unit: "vgpu-offline-resume.service".parse().unwrap(),
             file: state::fixed("/etc/systemd/system/vgpu-offline-resume.service"),
             wanted_by: "multi-user.target".parse().unwrap(),
             component: Component::Shared,
-        };
-        let plan = Plan::new(vec![Step::EnableUnit(unit)], Vec::new());
+        })
+    }
+
+    #[test]
+    fn a_unit_that_is_not_enabled_yet_resumes_nothing() {
+        let plan = Plan::new(vec![unit()], Vec::new());
         let new = NewTransaction {
             bundle: Digest::of(b""),
             plan: plan.to_text(),
@@ -206,5 +236,40 @@ mod tests {
         // Another transaction starts counting anew.
         let other = Transaction { id: TxId(4), ..tx.clone() };
         assert_eq!(may(&host, &other, &plan, &boot("fourth")).unwrap(), May::Go);
+    }
+
+    #[test]
+    fn after_a_boot_without_enrollment_the_operator_continues() {
+        let plan = Plan::new(vec![unit()], vec![Step::KeyEnrolled(KeyEnrolled {})]);
+        let new = NewTransaction {
+            bundle: Digest::of(b""),
+            plan: plan.to_text(),
+            boot: boot("first"),
+            began: 0,
+        };
+        let tx =
+            Transaction { first_part: Some(boot("first")), ..Transaction::begun(TxId(3), new) };
+        let mut host = MemHost::with_files(&[
+            (PRIVATE_KEY, "private"),
+            (CERTIFICATE, "certificate"),
+            ("/proc/sys/kernel/random/boot_id", "first"),
+        ]);
+        host.place(enabled().as_path().as_str(), "");
+        let variable = test_variable("certificate");
+        let meta = crate::host::Meta::root(crate::host::Mode::FILE);
+        host.place_as(REQUEST, &variable, meta.clone());
+        assert_eq!(resumption(&host, &tx, &plan).unwrap(), Resumption::AfterEnrollment);
+
+        // MokManager does not run: the firmware starts something else first.
+        host.place("/proc/sys/kernel/random/boot_id", "second");
+        assert_eq!(may(&host, &tx, &plan, &boot("second")).unwrap(), May::Go);
+
+        // MokManager runs, and the operator presses no key.
+        host.scratch(REQUEST).unwrap();
+        assert_eq!(may(&host, &tx, &plan, &boot("second")).unwrap(), May::NotEnrolled);
+        assert_eq!(resumption(&host, &tx, &plan).unwrap(), Resumption::NotEnrolled);
+
+        host.place_as(&REQUEST.replace("MokNew", "MokListRT"), &variable, meta);
+        assert_eq!(may(&host, &tx, &plan, &boot("second")).unwrap(), May::Go);
     }
 }

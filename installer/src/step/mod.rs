@@ -20,9 +20,9 @@ mod units;
 pub(crate) use self::build_unlock::{LIBRARY, UnlockSource};
 pub(crate) use self::enable_sriov::SriovBy;
 pub(crate) use self::guest_image::{GuestFile, GuestSource};
-pub(crate) use self::signing_key::need_password;
 #[cfg(test)]
 pub(crate) use self::signing_key::test_variable;
+pub(crate) use self::signing_key::{AT_CONSOLE, enrollment, need_password};
 
 use std::borrow::Borrow;
 
@@ -258,10 +258,7 @@ pub(crate) enum StepError {
     #[error(transparent)]
     InUse(#[from] InUse),
     /// The key has not been enrolled at the console yet.
-    #[error(
-        "the signing key is not enrolled in the firmware yet: reboot, select `Enroll MOK`, \
-            `Continue`, `Yes` at the console, and enter the one-time password"
-    )]
+    #[error("the signing key is not enrolled in the firmware yet: reboot, and {AT_CONSOLE}")]
     EnrollmentWaits,
     /// The driver does not work with the running kernel.
     #[error(

@@ -16,6 +16,11 @@ use crate::host::{Command, Look, SecretInput};
 use crate::journal::Scope;
 use crate::state::fixed;
 
+/// The operator's part at the console, in the order of MokManager's screens (shim 15.8).
+pub(crate) const AT_CONSOLE: &str = "press a key within the 10 seconds in which the console shows \
+    `Press any key to perform MOK management`, select `Enroll MOK`, `Continue`, `Yes`, enter the \
+    one-time password, and select `Reboot`";
+
 /// Creates the key that modules are signed with, where DKMS expects it.
 ///
 /// The key is specific to this host and never leaves it. An existing key is used.
@@ -120,10 +125,10 @@ impl Goal for RequestEnrollment {
     }
 
     fn why(&self) -> String {
-        "A key can be enrolled only at the console. After the reboot, MokManager (a blue screen) \
-         waits there for a key press: select `Enroll MOK`, `Continue`, `Yes`, enter the one-time \
-         password, and select `Reboot`."
-            .to_owned()
+        format!(
+            "A key can be enrolled only at the console, by MokManager, after the reboot and before \
+             Linux starts: {AT_CONSOLE}. Without a key press, the request is deleted."
+        )
     }
 
     fn is_true(&self, look: &dyn Look) -> Result<bool, StepError> {
@@ -184,6 +189,12 @@ impl Goal for KeyEnrolled {
 pub(crate) fn need_password(steps: &[Step], look: &dyn Look) -> bool {
     let asks = |step: &Step| matches!(step, Step::RequestEnrollment(_) | Step::KeyEnrolled(_));
     steps.iter().any(asks) && signing_key(look) < SigningKey::Requested
+}
+
+/// Returns the state of the key that one of `steps` needs to be enrolled; `None` if none does.
+pub(crate) fn enrollment(steps: &[Step], look: &dyn Look) -> Option<SigningKey> {
+    let needs = steps.iter().any(|step| matches!(step, Step::KeyEnrolled(_)));
+    needs.then(|| signing_key(look))
 }
 
 /// Returns an EFI variable with one list of one certificate, whose bytes are `der`.

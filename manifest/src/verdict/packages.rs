@@ -19,7 +19,8 @@ pub(super) fn required(subject: Subject<'_, '_>, found: &Found<'_>) -> Vec<Strin
     let mut packages: Vec<_> = ["dkms", "gcc", "make"].map(str::to_owned).into();
     packages.extend(headers(target.pve, target.kernel.as_ref()).into_iter().take(1));
     if signs(subject, found) {
-        packages.push("mokutil".to_owned());
+        // `openssl` makes the key, before DKMS would; DKMS 3.0 of Debian 12 does not depend on it.
+        packages.extend(["mokutil", "openssl"].map(str::to_owned));
     }
     packages
 }

@@ -53,6 +53,12 @@ pub struct Files {
 }
 
 impl Files {
+    /// Returns their folder.
+    #[must_use]
+    pub fn path(&self) -> &Utf8Path {
+        &self.path
+    }
+
     /// Returns the files, ordered by name.
     #[must_use]
     pub fn paths(&self) -> Vec<Utf8PathBuf> {

@@ -4,8 +4,8 @@ use std::process::{Command, Stdio};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::Disk;
 use super::ids::{Ids, with_ids};
+use super::{Disk, Firmware};
 use crate::roots::{Layer, Pristine, Release, Roots};
 use crate::skip;
 
@@ -25,9 +25,9 @@ pub enum Gpu {
 /// The way in which a machine finds its kernel.
 #[derive(Debug, Clone)]
 pub enum Boot {
-    /// The firmware starts the boot loader on the disk.
+    /// The firmware of the disk starts the boot loader on it.
     Disk,
-    /// The emulator loads the newest kernel of a root.
+    /// The emulator loads the newest kernel of a root, on a BIOS.
     Kernel(Utf8PathBuf),
 }
 
@@ -62,7 +62,7 @@ impl Emulator {
     /// Returns the emulator. If it cannot be had, prints the missing requirement.
     #[must_use]
     pub fn open(roots: &Roots) -> Option<Self> {
-        if !["mke2fs", "e2fsck", "mformat", "mcopy"].into_iter().all(skip::have) {
+        if !["mke2fs", "e2fsck", "mformat", "mcopy", "sfdisk"].into_iter().all(skip::have) {
             return None;
         }
         let root = roots.layered(Release::Debian13, QEMU)?;
@@ -71,6 +71,11 @@ impl Emulator {
 
     fn at(&self, path: &str) -> Utf8PathBuf {
         self.root.path().join(path)
+    }
+
+    /// Returns the program of a firmware and its variables before the first boot.
+    pub(super) fn firmware(&self, firmware: Firmware) -> Option<(Utf8PathBuf, Utf8PathBuf)> {
+        firmware.files(self.root.path())
     }
 
     /// Returns a command of the emulator's root, run by the root's own loader with its libraries.
@@ -99,6 +104,9 @@ impl Emulator {
             qemu.args(["-L", self.at(files).as_str()]);
         }
         qemu.args(["-machine", "q35", "-accel", "tcg,thread=multi", "-smp", "2"]);
+        if matches!(boot, Boot::Disk) {
+            self.flash(&mut qemu, disk);
+        }
         // The installer sets the parameters of the IOMMU by the vendor of the CPU. Page tables of five
         // levels only cost time.
         qemu.args(["-cpu", "max,vendor=GenuineIntel,la57=off", "-device", "intel-iommu"]);
@@ -124,6 +132,22 @@ impl Emulator {
             qemu.args(["-append", "root=/dev/vda1 rw console=ttyS0 no_timer_check panic=-1"]);
         }
         qemu
+    }
+
+    /// Adds the flash with the firmware of a disk, unless that is a BIOS.
+    fn flash(&self, qemu: &mut Command, disk: &Disk) {
+        let Some((code, _)) = self.firmware(disk.firmware()) else { return };
+        let drive = |unit: u32, file: &Utf8Path, more: &str| {
+            format!("if=pflash,unit={unit},format=raw,file={file}{more}")
+        };
+        qemu.args(["-drive", &drive(0, &code, ",readonly=on")]);
+        qemu.args(["-drive", &drive(1, &disk.variables(), "")]);
+        // The variables can be changed by the firmware only, as the descriptor of `ovmf` demands
+        // (40-edk2-x86_64-secure-enrolled.json).
+        if disk.firmware() == Firmware::SecureBoot {
+            qemu.args(["-global", "driver=cfi.pflash01,property=secure,value=on"]);
+            qemu.args(["-global", "ICH9-LPC.disable_s3=1"]);
+        }
     }
 
     /// Returns the program, which is patched for a GPU.

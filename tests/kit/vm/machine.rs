@@ -12,6 +12,7 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use serde_json::json;
 
 use super::qmp::Qmp;
+use super::screen::Screen;
 use super::stick::LABEL;
 use super::{Disk, Emulator, Hardware, Stick};
 use crate::roots::Root;
@@ -21,6 +22,9 @@ const LIMIT: Duration = Duration::from_mins(20);
 
 /// The files of a script that runs on its own, without their endings.
 const BEGUN: &str = "/run/begun";
+
+/// The pause after a key.
+const KEY: Duration = Duration::from_millis(400);
 
 /// The pause between looks at a socket or a process.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -36,6 +40,8 @@ pub struct Machine {
     scripts: u32,
     /// The id of the current boot.
     boot: String,
+    /// The length of the console's output when that boot began.
+    since: usize,
     transcript: String,
 }
 
@@ -84,8 +90,8 @@ impl Machine {
         let agent = BufReader::new(connect(path, "agent"));
         agent.get_ref().set_read_timeout(Some(PAUSE)).expect("a socket");
         let control = Qmp::new(connect(path, "control"), path.join("errors"));
-        let (scripts, boot, transcript) = (0, String::new(), String::new());
-        let mut machine = Self { child, agent, control, folder, scripts, boot, transcript };
+        let (scripts, boot, since, transcript) = (0, String::new(), 0, String::new());
+        let mut machine = Self { child, agent, control, folder, scripts, boot, since, transcript };
         machine.wait();
         machine
     }
@@ -95,7 +101,7 @@ impl Machine {
     }
 
     /// Waits until the agent of another boot is ready.
-    fn wait(&mut self) {
+    pub fn wait(&mut self) {
         let begun = Instant::now();
         loop {
             let line = self.line(begun);
@@ -194,8 +200,39 @@ test $((n % 50)) != 0 || ! {{ {late}; }} || {condition} || exit 1; sleep 0.05; d
 
     /// Restarts the system inside, and waits for it.
     pub fn reboot(&mut self) {
-        self.run("systemctl reboot");
+        self.restart();
         self.wait();
+    }
+
+    /// Restarts the system inside, and does not wait for it.
+    pub fn restart(&mut self) {
+        self.since = self.output().len();
+        self.run("systemctl reboot");
+    }
+
+    /// Waits until the console of this boot shows a text; returns the whole screen.
+    pub fn see(&mut self, text: &str) -> String {
+        let begun = Instant::now();
+        loop {
+            let screen = Screen::of(&self.output()[self.since..]).to_string();
+            if screen.contains(text) {
+                let _ = writeln!(self.transcript, "\n# on the console:\n{screen}");
+                return screen;
+            }
+            assert!(begun.elapsed() < LIMIT, "no {text:?}:\n{screen}\n{}", self.tail());
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    /// Presses keys on its keyboard, one after the other, with QEMU's names.
+    pub fn press(&mut self, keys: &[&str]) {
+        for key in keys {
+            let keys = json!([{ "type": "qcode", "data": key }]);
+            self.control.run("send-key", json!({ "keys": keys }));
+            // A key is down for a tenth of a second, and a busy firmware loses the next one.
+            std::thread::sleep(KEY);
+        }
+        let _ = writeln!(self.transcript, "\n# pressed: {}", keys.join(" "));
     }
 
     /// Shuts the system inside down, and returns the transcript.
@@ -262,8 +299,11 @@ test $((n % 50)) != 0 || ! {{ {late}; }} || {condition} || exit 1; sleep 0.05; d
     /// Returns the output of its console so far.
     #[must_use]
     pub fn console(&self) -> String {
-        let bytes = fs::read(self.path("console")).unwrap_or_default();
-        String::from_utf8_lossy(&bytes).replace('\r', "")
+        String::from_utf8_lossy(&self.output()).replace('\r', "")
+    }
+
+    fn output(&self) -> Vec<u8> {
+        fs::read(self.path("console")).unwrap_or_default()
     }
 
     /// Checks whether the kernel has given up.

@@ -12,14 +12,17 @@
 
 mod disk;
 mod emulator;
+mod firmware;
 mod ids;
 mod machine;
 mod qmp;
 mod scene;
+mod screen;
 mod stick;
 
 pub use self::disk::{Disk, Tree};
 pub use self::emulator::{Boot, Emulator, Gpu, Hardware};
+pub use self::firmware::Firmware;
 pub use self::machine::{Answer, Machine};
 pub use self::scene::{Seen, Vm, tools};
 pub use self::stick::Stick;

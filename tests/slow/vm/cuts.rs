@@ -3,12 +3,12 @@
 use std::fs;
 use std::time::Instant;
 
-use vgpu_tests::roots::{Release, with_own_mounts};
+use vgpu_tests::roots::with_own_mounts;
 use vgpu_tests::tree::MayDiffer;
 use vgpu_tests::vm::Disk;
 
-use super::evidence::record;
-use super::rig::{Rig, it};
+use super::evidence::Evidence;
+use super::rig::{Kind, Rig, it};
 
 /// A moment in which the power is cut.
 #[derive(Debug, Clone, Copy)]
@@ -84,6 +84,7 @@ pub(super) struct States {
     pub(super) cuts: Vec<Cut>,
     /// The times of the stages, for people.
     pub(super) times: String,
+    pub(super) evidence: Evidence,
 }
 
 /// The installer's own files, and the operator's.
@@ -122,7 +123,8 @@ impl States {
                 (Some(&self.stock), "`remove`: as the stock node")
             }
         };
-        record(&format!("then-{}", name.replace(' ', "-")), &node.power_off());
+        let text = format!("then-{}", name.replace(' ', "-"));
+        self.evidence.record(&text, &node.power_off());
         let built: &[_] = if then == Then::Resume { &BUILT } else { &[] };
         rig.same(end.unwrap(), &cut.disk, &[&OURS[..], built].concat());
         format!("| {during} | {name} | {lost} KiB | {says} | {} |", begun.elapsed().as_secs())
@@ -141,7 +143,7 @@ const COUNT: u64 = 8;
 #[test]
 fn a_power_cut_loses_what_was_not_flushed_and_nothing_else() {
     with_own_mounts("vm::cuts::a_power_cut_loses_what_was_not_flushed_and_nothing_else", || {
-        let Some(rig) = Rig::open(Release::Debian12) else { return };
+        let Some(rig) = Rig::open(Kind::BIOS) else { return };
         let disk = rig.disk();
         let mut node = rig.boot(&disk);
         let write = |at: u64, flags: &str| {

@@ -5,4 +5,5 @@ mod cuts;
 mod evidence;
 mod laptop;
 mod rig;
+mod secure_boot;
 mod story;

@@ -3,10 +3,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use camino::Utf8PathBuf;
-use vgpu_tests::roots::{Files, Layer, Release, Roots};
+use vgpu_tests::roots::{Files, Layer, Release, Root, Roots};
 use vgpu_tests::tree::MayDiffer;
-use vgpu_tests::vm::{Boot, Disk, Emulator, Gpu, Hardware, Machine, Tree};
+use vgpu_tests::vm::{Boot, Disk, Emulator, Firmware, Gpu, Hardware, Machine, Tree};
 
 use crate::modes::stage::pve;
 
@@ -14,33 +13,28 @@ use crate::modes::stage::pve;
 /// half the time of the other one. The compiler and the kernel's headers are on the node, because
 /// unpacking them takes minutes in an emulated machine; DKMS and its dependencies are not, so that the
 /// bundle has packages.
-const NODE: Layer<'static> = Layer {
-    name: "machine",
-    packages: &[
-        "linux-image-cloud-amd64",
-        "initramfs-tools",
-        "systemd-sysv",
-        "udev",
-        "dbus",
-        "kmod",
-        "pciutils",
-        "grub-pc",
-        "openssh-client",
-        "strace",
-        "gcc",
-        "make",
-        "linux-headers-cloud-amd64",
-    ],
-};
+const NODE: [&str; 12] = [
+    "linux-image-cloud-amd64",
+    "initramfs-tools",
+    "systemd-sysv",
+    "udev",
+    "dbus",
+    "kmod",
+    "pciutils",
+    "openssh-client",
+    "strace",
+    "gcc",
+    "make",
+    "linux-headers-cloud-amd64",
+];
 
-/// GRUB on a BIOS, with its messages on the serial console. On a busy host, the kernel's check of the
-/// timer fails now and then. Mitigations for real processors cost an emulated one a lot of time.
+/// The boot loader's settings. On a busy host, the kernel's check of the timer fails now and then.
+/// Mitigations for real processors cost an emulated one a lot of time.
 const GRUB: &str = "GRUB_DEFAULT=0
 GRUB_TIMEOUT=1
 GRUB_DISTRIBUTOR=Debian
 GRUB_CMDLINE_LINUX_DEFAULT=\"quiet\"
 GRUB_CMDLINE_LINUX=\"console=ttyS0 no_timer_check mitigations=off\"
-GRUB_TERMINAL=serial
 ";
 
 /// Images with the modules of the machine only, which are made and unpacked quickly.
@@ -49,55 +43,113 @@ const INITRAMFS: &str = "MODULES=dep\nCOMPRESS=gzip\nCOMPRESSLEVEL=1\n";
 /// The last steps of the installation, on the machine itself.
 const FIRST_BOOT: &str = "set -e
 systemctl mask apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer e2scrub_reap.service
-grub-install /dev/vda
-update-grub
-update-initramfs -u -k all
 ";
+
+/// Installs GRUB. Without an entry in the firmware's menu, UEFI starts the program at the fallback path.
+const GRUB_ON_BIOS: &str = "grub-install /dev/vda\nupdate-grub\n";
+const GRUB_ON_UEFI: &str =
+    "grub-install --target=x86_64-efi --no-nvram --force-extra-removable\nupdate-grub\n";
+
+/// GRUB's menu again: with UEFI it has an entry for the firmware's settings (`30_uefi-firmware`).
+const UNDER_FIRMWARE: &str = "update-grub";
+
+/// The way in which a node boots.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Kind {
+    release: Release,
+    firmware: Firmware,
+}
+
+impl Kind {
+    /// Debian 12 with GRUB on a BIOS.
+    pub(super) const BIOS: Self = Self { release: Release::Debian12, firmware: Firmware::Bios };
+
+    /// Debian 12 with GRUB under Secure Boot: shim, GRUB and kernel as Debian signs them.
+    pub(super) const SECURE_BOOT: Self =
+        Self { release: Release::Debian12, firmware: Firmware::SecureBoot };
+
+    /// The packages of the boot loader.
+    fn packages(self) -> &'static [&'static str] {
+        match self.firmware {
+            Firmware::Bios => &["grub-pc"],
+            Firmware::SecureBoot => {
+                &["grub-efi-amd64", "grub-efi-amd64-signed", "shim-signed", "efibootmgr"]
+            }
+        }
+    }
+
+    /// Writes the settings of the boot loader.
+    fn configure(self, root: &Root) {
+        root.write("/etc/default/grub", self.grub());
+        if self.firmware == Firmware::SecureBoot {
+            fs::create_dir_all(root.at("/boot/efi")).unwrap();
+            let table = fs::read_to_string(root.at("/etc/fstab")).unwrap();
+            root.write("/etc/fstab", format!("{table}/dev/vda2 /boot/efi vfat umask=0077 0 1\n"));
+        }
+    }
+
+    /// The settings of GRUB, with its messages on the serial port. The firmware of UEFI has its own
+    /// console there, and GRUB as Debian signs it has no driver for the port.
+    fn grub(self) -> String {
+        let terminal = if self.firmware == Firmware::Bios { "serial" } else { "console" };
+        format!("{GRUB}GRUB_TERMINAL={terminal}\n")
+    }
+
+    /// The last steps of the installation.
+    fn first_boot(self) -> String {
+        let install = match self.firmware {
+            Firmware::Bios => GRUB_ON_BIOS,
+            Firmware::SecureBoot => GRUB_ON_UEFI,
+        };
+        format!("{FIRST_BOOT}update-initramfs -u -k all\n{install}")
+    }
+}
 
 /// Everything that nodes are made of.
 pub(super) struct Rig {
     pub(super) roots: Roots,
     pub(super) emulator: Emulator,
     pub(super) hardware: Hardware,
+    pub(super) kind: Kind,
     /// The stock disk, which is never changed.
     stock: Files,
 }
 
 impl Rig {
-    /// Opens the rig, and installs the stock disk of a release if it is not cached. If that is not
+    /// Opens the rig, and installs the stock disk of a node if it is not cached. If that is not
     /// possible here, prints the missing requirement.
-    pub(super) fn open(release: Release) -> Option<Self> {
+    pub(super) fn open(kind: Kind) -> Option<Self> {
         let roots = Roots::open()?;
         let emulator = Emulator::open(&roots)?;
-        let host = roots.layered(release, NODE)?;
-        let recipe = [GRUB, INITRAMFS, FIRST_BOOT, Machine::RECIPE].concat();
+        let packages = [&NODE, kind.packages()].concat();
+        let host = roots.layered(kind.release, Layer { name: "machine", packages: &packages })?;
+        let first_boot = kind.first_boot();
+        let how = format!("{kind:?}{}", kind.grub());
+        let recipe = [&how, INITRAMFS, &first_boot, UNDER_FIRMWARE, Machine::RECIPE].concat();
         let stock = roots.derived(&host, "disk", &recipe, |folder| {
             let root = host.fresh();
             pve(&root);
             Machine::prepare(&root);
-            root.write("/etc/default/grub", GRUB);
+            kind.configure(&root);
             root.write("/etc/initramfs-tools/conf.d/small", INITRAMFS);
-            let disk = Disk::of(&emulator, &root);
+            let disk = Disk::of(&emulator, &root, kind.firmware);
             let boot = Boot::Kernel(root.path().to_owned());
             let hardware = Hardware { boot, ..Hardware::default() };
-            let mut machine = Machine::start(&emulator, &hardware, &disk);
-            machine.settle();
-            machine.expect(FIRST_BOOT, 0);
-            let _ = machine.power_off();
-            fs::copy(disk.path(), folder.join("disk.qcow2")).unwrap();
+            let machine = Machine::start(&emulator, &hardware, &disk);
+            carry_out(machine, &first_boot);
+            if kind.firmware == Firmware::SecureBoot {
+                let machine = Machine::start(&emulator, &Hardware::default(), &disk);
+                carry_out(machine, UNDER_FIRMWARE);
+            }
+            disk.save(folder);
         });
         let hardware = Hardware { gpu: Gpu::A40, ..Hardware::default() };
-        Some(Self { roots, emulator, hardware, stock })
-    }
-
-    /// Returns the path of the stock disk's image.
-    fn image(&self) -> Utf8PathBuf {
-        self.stock.paths().into_iter().next().unwrap()
+        Some(Self { roots, emulator, hardware, kind, stock })
     }
 
     /// Returns a new stock disk.
     pub(super) fn disk(&self) -> Disk {
-        Disk::over(&self.emulator, &self.image())
+        Disk::over(&self.emulator, self.stock.path(), self.kind.firmware)
     }
 
     /// Powers a machine on, and does not wait for its units.
@@ -122,6 +174,13 @@ impl Rig {
         assert_eq!(left, Vec::<String>::new());
         after.len()
     }
+}
+
+/// Runs a step of the installation, and shuts the machine down.
+fn carry_out(mut machine: Machine, script: &str) {
+    machine.settle();
+    machine.expect(script, 0);
+    let _ = machine.power_off();
 }
 
 /// Returns the packages with version and state, and their marks.

@@ -1,26 +1,32 @@
-//! From a stock node to vGPUs and back, as an operator goes there, and the power cuts on the way.
+//! From a stock node to vGPUs and back, as an operator goes there, and the power cuts on the way. Other
+//! scenarios take the same steps.
 
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use vgpu_tests::roots::{Release, with_own_mounts};
+use vgpu_tests::roots::with_own_mounts;
 use vgpu_tests::vm::{Disk, Machine};
 
 use super::cuts::{BACK, Cut, FIRST, Moment, OURS, SECOND, States};
-use super::evidence::{clear, record, write_page};
+use super::evidence::Evidence;
 use super::laptop::Laptop;
-use super::rig::Rig;
+use super::rig::{Kind, Rig};
 
 #[test]
 fn a_node_goes_from_stock_to_vgpus_and_back_also_after_power_cuts() {
     with_own_mounts(
         "vm::story::a_node_goes_from_stock_to_vgpus_and_back_also_after_power_cuts",
         || {
-            let Some(rig) = Rig::open(Release::Debian12) else { return };
-            clear();
+            let Some(rig) = Rig::open(Kind::BIOS) else { return };
+            let evidence = Evidence::new("bios", "A node that boots with GRUB on a BIOS");
             let begun = Instant::now();
-            let states = Story::begin(&rig).play();
+            let mut story = Story::begin(&rig, evidence);
+            story.plan();
+            story.apply("", &FIRST);
+            story.resume(&SECOND);
+            story.break_and_mend();
+            let states = story.remove(&BACK);
             let mut table = format!(
                 "{}\n| during | moment of the cut | lost | then | s |\n| --- | --- | --- | --- | --- |\n",
                 states.times
@@ -38,7 +44,7 @@ fn a_node_goes_from_stock_to_vgpus_and_back_also_after_power_cuts() {
             }
             let _ = writeln!(table, "\nin all: {} s", begun.elapsed().as_secs());
             eprintln!("{table}");
-            write_page(&table);
+            evidence.write_page(&table);
             assert_eq!(failed, Vec::<&str>::new());
         },
     );
@@ -48,16 +54,17 @@ fn a_node_goes_from_stock_to_vgpus_and_back_also_after_power_cuts() {
 const TRIES: u32 = 100;
 
 /// The node on its way.
-struct Story<'r> {
+pub(super) struct Story<'r> {
     rig: &'r Rig,
     laptop: Laptop,
     disk: Disk,
-    node: Machine,
+    pub(super) node: Machine,
     states: States,
 }
 
 impl<'r> Story<'r> {
-    fn begin(rig: &'r Rig) -> Self {
+    /// Boots a stock node.
+    pub(super) fn begin(rig: &'r Rig, evidence: Evidence) -> Self {
         let laptop = Laptop::new();
         let disk = rig.disk();
         let node = rig.boot(&disk);
@@ -67,20 +74,13 @@ impl<'r> Story<'r> {
             done: None,
             cuts: Vec::new(),
             times: String::new(),
+            evidence,
         };
         Self { rig, laptop, disk, node, states }
     }
 
-    fn play(mut self) -> States {
-        self.plan();
-        self.apply();
-        self.resume();
-        self.break_and_mend();
-        self.remove()
-    }
-
     /// Takes the inventory, builds the bundle, and follows the page on the stick up to the plan.
-    fn plan(&mut self) {
+    pub(super) fn plan(&mut self) -> String {
         let begun = Instant::now();
         let Self { rig, laptop, node, .. } = self;
         let first = laptop.first_stick();
@@ -109,34 +109,38 @@ impl<'r> Story<'r> {
         let now = self.still();
         self.rig.same(&self.states.stock, &now, &OURS);
         self.took("inventory, bundle, plan", begun.elapsed());
+        plan
     }
 
-    fn apply(&mut self) {
+    /// Applies the bundle with more options up to the reboot; returns the output.
+    pub(super) fn apply(&mut self, options: &str, moments: &[Moment]) -> String {
         let begun = Instant::now();
         let page = self.laptop.page();
         let set: Vec<_> = page.lines().take(2).collect();
         assert!(set[0].starts_with("cd ") && set[1].starts_with("STICK="), "{set:?}");
         let apply = page.lines().find(|line| line.starts_with("./vgpu-installer apply")).unwrap();
-        self.node.begin(&format!("{}\n{apply} --yes", set.join("\n")));
-        self.cuts(&FIRST, "test -s /run/begun.code");
+        self.node.begin(&format!("{}\n{apply} --yes {options}", set.join("\n")));
+        self.cuts(moments, "test -s /run/begun.code");
         let said = self.node.end(10).out;
         assert!(said.contains("phase 1 is done"), "{said}");
         self.node.unplug();
         self.states.between = Some(self.still());
         self.took("phase 1", begun.elapsed());
+        said
     }
 
-    fn resume(&mut self) {
+    /// Restarts the node, which resumes.
+    pub(super) fn resume(&mut self, moments: &[Moment]) {
         let begun = Instant::now();
         self.node.reboot();
-        self.cuts(&SECOND, "systemctl is-system-running | grep -q -e running -e degraded");
+        self.cuts(moments, "systemctl is-system-running | grep -q -e running -e degraded");
         self.node.settle();
         self.is_green();
         self.states.done = Some(self.still());
         self.took("reboot and phase 2", begun.elapsed());
     }
 
-    fn is_green(&mut self) {
+    pub(super) fn is_green(&mut self) {
         let status = self.node.expect("vgpu-installer status", 0).out;
         assert!(status.contains("8 of 8 virtual functions"), "{status}");
     }
@@ -170,17 +174,18 @@ impl<'r> Story<'r> {
         self.took("three causes taken away", begun.elapsed());
     }
 
-    fn remove(mut self) -> States {
+    /// Removes everything, restarts the node, and compares its disk with the stock disk.
+    pub(super) fn remove(mut self, moments: &[Moment]) -> States {
         let begun = Instant::now();
         self.node.begin("vgpu-installer remove --yes");
-        self.cuts(&BACK, "test -s /run/begun.code");
+        self.cuts(moments, "test -s /run/begun.code");
         self.node.end(10);
         self.node.reboot();
         self.node.settle();
         self.node.expect("/root/vgpu-installer forget --yes", 0);
         let Self { rig, disk, node, mut states, .. } = self;
-        record("console", &node.console());
-        record("story", &node.power_off());
+        states.evidence.record("console", &node.console());
+        states.evidence.record("story", &node.power_off());
         let paths = rig.same(&states.stock, &disk, &[]);
         let seconds = begun.elapsed().as_secs();
         let _ = writeln!(states.times, "remove and reboot: {seconds} s; {paths} paths as before");
@@ -224,7 +229,7 @@ impl<'r> Story<'r> {
         disk
     }
 
-    fn took(&mut self, what: &str, time: Duration) {
+    pub(super) fn took(&mut self, what: &str, time: Duration) {
         eprintln!("{what}: {} s", time.as_secs());
         let _ = writeln!(self.states.times, "{what}: {} s", time.as_secs());
     }

@@ -216,6 +216,21 @@ fn a_driver_is_patched_installed_and_gone_again() {
 }
 
 #[test]
+fn a_module_that_the_installer_does_not_load_is_loaded() {
+    let loaded = |options: &[&str]| {
+        let mut world = World::new(&host());
+        let mut driver = spec("535.230.02");
+        driver.args.extend(options.iter().map(|&option| option.to_owned()));
+        let install = Step::InstallDriver(Box::new(InstallDriver::of(driver)));
+        world.host.programs.insert("modprobe", |_, args| Ok(i32::from(args != ["nvidia"])));
+        carry_out(&mut world, &Plan::new(vec![install], Vec::new()), "a").unwrap();
+        world.host.ran.contains(&"modprobe nvidia".to_owned())
+    };
+    assert!(!loaded(&[]));
+    assert!(loaded(&["--skip-module-load"]));
+}
+
+#[test]
 fn a_power_cut_at_any_change_can_be_resumed_and_reverted() {
     let plan = plan("535.230.02", None);
     let apply = |world: &mut World| carry_out(world, &plan, "a").map_err(|error| error.to_string());

@@ -7,10 +7,12 @@ use super::confirm::{Confirmed, confirm};
 use super::guard::guard_and_report;
 use super::revert;
 use crate::cli::{Advise as _, Exit, Refused};
+use crate::facts::SigningKey;
 use crate::host::real::received_signal;
 use crate::journal::{Settling, TxId};
 use crate::locked_host::LockedHost;
 use crate::plan::{Applied, ApplyError, Applying, Origin, Phase, Plan, Reboot, Rollback};
+use crate::step::{AT_CONSOLE, enrollment};
 use crate::store::Bundles;
 use crate::trust::Candidate;
 use crate::ui::{Tone, Ui, printable, printable_lines};
@@ -46,7 +48,11 @@ pub(super) fn apply_plan(
     ui.outcome(&Ran { candidate, steps: &steps })?;
     let (tx, error) = match applied {
         Ok(applied) if is_open(applied.reboot) => {
-            return finish(applied, Confirmed::Yes, plan, ui);
+            let exit = finish(applied, Confirmed::Yes, plan, ui)?;
+            if enrollment(&plan.after_reboot, locked.look()) == Some(SigningKey::Requested) {
+                ui.say(format_args!("during the reboot, {AT_CONSOLE}"));
+            }
+            return Ok(exit);
         }
         Ok(applied) => {
             guard_and_report(locked, ui);

@@ -36,6 +36,13 @@ pub(super) fn resume_at_boot(
             ));
             return Ok(Exit::Done);
         }
+        May::NotEnrolled => {
+            ui.say(format_args!(
+                "{NOT_ENROLLED}; nothing is changed; run `vgpu-installer apply` to request it \
+                    again with another one-time password, or `vgpu-installer revert`"
+            ));
+            return Ok(Exit::Done);
+        }
         May::GaveUp => {
             // Failing at each boot would add nothing to the output of `status`.
             ui.say(
@@ -59,6 +66,10 @@ pub(super) fn resume_at_boot(
         result => result,
     }
 }
+
+/// The reason why phase 2 does not begin after a boot.
+pub(super) const NOT_ENROLLED: &str =
+    "the signing key was not enrolled at the console, and MokManager does not ask for it again";
 
 /// The next step after the unit has failed.
 const AFTER_RESUME: &str =

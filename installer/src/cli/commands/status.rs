@@ -3,6 +3,7 @@ use vgpu_manifest::HostPath;
 
 use super::bundle::title;
 use super::repair::damage;
+use super::resume::NOT_ENROLLED;
 use crate::cli::{Exit, Target};
 use crate::host::real::Holder;
 use crate::journal::{Depth, Kept};
@@ -11,6 +12,7 @@ use crate::repair::{Finding, Weight};
 use crate::status::proof::{Proof, table};
 use crate::status::report::{Closely, HostState, Standpoint, StepState};
 use crate::status::resume::Resumption;
+use crate::step::AT_CONSOLE;
 use crate::ui::{Format, Tone, Ui, printable};
 
 /// Show what is installed and whether it has drifted.
@@ -225,20 +227,7 @@ fn print(found: &Standpoint, ui: &Ui) -> std::io::Result<()> {
         ),
     };
     ui.print(ui.paint(tone, word))?;
-    match found.resumption {
-        Some(Resumption::ByItself) => ui.print("resumes automatically after the next boot")?,
-        Some(Resumption::GaveUp) => ui.print(ui.paint(
-            Tone::Warn,
-            "automatic resume has failed twice and is disabled; see the log: \
-                /var/log/vgpu-offline/installer.log",
-        ))?,
-        Some(Resumption::FellBack) => ui.print(ui.paint(
-            Tone::Warn,
-            "the kernel that was selected for one boot is not running: it did not boot, or another \
-                was selected at the console; `vgpu-installer apply` tries it again",
-        ))?,
-        Some(Resumption::ByOperator) | None => {}
-    }
+    print_resumption(found.resumption, ui)?;
     if found.earlier > 0 {
         let earlier = found.earlier;
         ui.print(format_args!("earlier bundles still applied: {earlier}"))?;
@@ -247,4 +236,30 @@ fn print(found: &Standpoint, ui: &Ui) -> std::io::Result<()> {
         ui.print(ui.paint(Tone::Warn, "reboot to activate all changes"))?;
     }
     Ok(())
+}
+
+/// Prints how an incomplete apply resumes.
+fn print_resumption(resumption: Option<Resumption>, ui: &Ui) -> std::io::Result<()> {
+    match resumption {
+        Some(Resumption::ByItself) => ui.print("resumes automatically after the next boot"),
+        Some(Resumption::AfterEnrollment) => ui.print(ui.paint(
+            Tone::Warn,
+            &format!("at the next boot, {AT_CONSOLE}; then it resumes automatically"),
+        )),
+        Some(Resumption::GaveUp) => ui.print(ui.paint(
+            Tone::Warn,
+            "automatic resume has failed twice and is disabled; see the log: \
+                /var/log/vgpu-offline/installer.log",
+        )),
+        Some(Resumption::FellBack) => ui.print(ui.paint(
+            Tone::Warn,
+            "the kernel that was selected for one boot is not running: it did not boot, or another \
+                was selected at the console; `vgpu-installer apply` tries it again",
+        )),
+        Some(Resumption::NotEnrolled) => ui.print(ui.paint(
+            Tone::Warn,
+            &format!("{NOT_ENROLLED}; `vgpu-installer apply` requests it again"),
+        )),
+        Some(Resumption::ByOperator) | None => Ok(()),
+    }
 }

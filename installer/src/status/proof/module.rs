@@ -11,6 +11,7 @@ use crate::act::PinMeans;
 use crate::driver::{Build, BuildState, status};
 use crate::facts::{SigningKey, module_file, signing_key};
 use crate::host::{Command, HostError, Look};
+use crate::step::AT_CONSOLE;
 
 /// The existing builds of the module.
 pub(crate) struct Built<'v> {
@@ -225,8 +226,7 @@ pub(super) fn signature(
         SigningKey::Enrolled => Finding::good(format!("signed by `{signer}`, which is enrolled")),
         SigningKey::Requested => Finding::missing(
             format!("signed by `{signer}`, whose enrollment is pending"),
-            "reboot, select `Enroll MOK`, `Continue`, `Yes` at the console, and enter the \
-                one-time password",
+            format!("reboot, and {AT_CONSOLE}"),
         ),
         SigningKey::Missing | SigningKey::Made => Finding::missing(
             format!("signed by `{signer}`, which is not enrolled"),

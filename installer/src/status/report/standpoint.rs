@@ -175,7 +175,7 @@ impl Standpoint {
         };
         if has_failed {
             HostState::Failed
-        } else if self.awaits_phase_2 {
+        } else if self.awaits_phase_2 || self.resumption == Some(Resumption::AfterEnrollment) {
             HostState::Pending
         } else if applied.state != TxState::Applied || !applied.going.is_empty() {
             HostState::Interrupted
