@@ -1,6 +1,7 @@
 //! The schemas in `docs/schema`, the documents of both programs, and the page about them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::fs;
 use std::process::Command;
 
@@ -257,14 +258,13 @@ fn table(is_of: impl Fn(&str) -> bool) -> String {
     for (name, text) in schemas().into_iter().filter(|(name, _)| is_of(name)) {
         let schema: Value = serde_json::from_str(&text).unwrap();
         let about = schema["description"].as_str().unwrap().lines().next().unwrap().to_owned();
-        let field = |(name, always): (String, bool)| match always {
-            true => format!("`{name}`"),
-            false => format!("*`{name}`*"),
+        let field = |(name, always): (String, bool)| {
+            if always { format!("`{name}`") } else { format!("*`{name}`*") }
         };
         let fields: Vec<_> = fields(&schema, &schema).into_iter().map(field).collect();
         let list = if schema["type"] == "array" { "a list: " } else { "" };
         let fields = fields.join(", ");
-        table += &format!("| [`{name}`](schema/{name}.json) | {about} | {list}{fields} |\n");
+        let _ = writeln!(table, "| [`{name}`](schema/{name}.json) | {about} | {list}{fields} |");
     }
     table
 }
@@ -285,7 +285,7 @@ fn the_page_has_every_document_and_its_fields() {
     for table in tables {
         let (before, after) = rest.split_once(start).unwrap();
         let (_, after) = after.split_once(end).unwrap();
-        written += &format!("{before}{start}{table}{end}");
+        let _ = write!(written, "{before}{start}{table}{end}");
         rest = after;
     }
     written += rest;
