@@ -66,8 +66,8 @@ impl Terminal {
         let slave = File::from(open(name, flags, Mode::empty()).unwrap());
 
         let mut session = Command::new("setsid");
-        // If the tests run in the background, they ignore SIGINT, and child processes inherit that.
-        session.args(options).args(["env", "--default-signal=INT"]);
+        // Tests in the background or under `nohup` ignore signals, and child processes inherit that.
+        session.args(options).args(["env", "--default-signal=HUP,INT,TERM"]);
         session.arg(command.get_program()).args(command.get_args());
         session.current_dir(command.get_current_dir().unwrap_or(".".as_ref()));
         session.env_clear().envs(command.get_envs().filter_map(|(key, value)| Some((key, value?))));

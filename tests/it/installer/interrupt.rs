@@ -51,9 +51,9 @@ impl Stage {
 
     fn command(&self, words: &[&str]) -> Command {
         let inner = self.site.command(&[&["--chroot"], words].concat());
-        // If the tests run in the background, they ignore SIGINT, and child processes inherit that.
+        // Tests in the background or under `nohup` ignore signals, and child processes inherit that.
         let mut command = Command::new("env");
-        command.arg("--default-signal=INT").arg(inner.get_program()).args(inner.get_args());
+        command.arg("--default-signal=HUP,INT,TERM").arg(inner.get_program()).args(inner.get_args());
         command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
         command
     }
