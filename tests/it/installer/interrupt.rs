@@ -53,7 +53,10 @@ impl Stage {
         let inner = self.site.command(&[&["--chroot"], words].concat());
         // Tests in the background or under `nohup` ignore signals, and child processes inherit that.
         let mut command = Command::new("env");
-        command.arg("--default-signal=HUP,INT,TERM").arg(inner.get_program()).args(inner.get_args());
+        command
+            .arg("--default-signal=HUP,INT,TERM")
+            .arg(inner.get_program())
+            .args(inner.get_args());
         command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
         command
     }
