@@ -14,6 +14,5 @@ mod prove;
 mod real_packages;
 mod roots;
 mod sbom;
-mod static_build;
 mod unlock;
 mod vm;
