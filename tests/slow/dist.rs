@@ -1,5 +1,5 @@
-//! The programs to install, as `cargo dist` makes them: one static file for the node, the same bytes from
-//! two clones and from two runs, and packages that work in clean Debian roots.
+//! The programs to install, as `cargo dist` makes them: the same bytes from two clones and from two
+//! runs, and packages that work in clean Debian roots.
 
 use std::fs;
 use std::path::Path;
@@ -55,26 +55,8 @@ fn list(folder: &Path, found: &mut Vec<String>) {
     }
 }
 
-/// The limit for the program for the node, in bytes.
-const MAX: u64 = 7 << 20;
-
-/// Checks that a program needs no loader, library or file, and is small.
-fn is_static_and_small(program: &Utf8Path) {
-    let size = fs::metadata(program).unwrap().len();
-    eprintln!("vgpu-installer has {size} bytes");
-    assert!(size <= MAX, "{size} bytes are more than {MAX}");
-    let output = Command::new("ldd").arg(program).output().unwrap();
-    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    assert!(said.contains("statically linked") || said.contains("not a dynamic"), "{said}");
-    let (_keep, empty) = folder();
-    fs::copy(program, empty.join("vgpu-installer")).unwrap();
-    let mut alone = Command::new("chroot");
-    alone.args([empty.as_str(), "/vgpu-installer", "--version"]);
-    expect(alone, 0);
-}
-
 #[test]
-fn two_clones_give_the_same_static_installer() {
+fn two_clones_give_the_same_installer() {
     if !have("git") {
         return;
     }
@@ -86,11 +68,9 @@ fn two_clones_give_the_same_static_installer() {
         expect(git, 0);
         let output = base.join(format!("{name}.out"));
         let files = dist(&clone, umask, &output, &["--installer-only"]);
-        let program = output.join("vgpu-installer");
-        is_static_and_small(&program);
         // No path of this machine is in the program.
-        let bytes = fs::read(program).unwrap();
-        let text = String::from_utf8_lossy(&bytes);
+        let program = fs::read(output.join("vgpu-installer")).unwrap();
+        let text = String::from_utf8_lossy(&program);
         for path in [base.as_str(), "/.cargo/registry"] {
             assert!(!text.contains(path), "{path}");
         }

@@ -14,5 +14,6 @@ mod prove;
 mod real_packages;
 mod roots;
 mod sbom;
+mod static_build;
 mod unlock;
 mod vm;

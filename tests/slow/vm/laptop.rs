@@ -3,12 +3,14 @@
 use std::fs;
 use std::process::Command;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use vgpu_manifest::Digest;
 use vgpu_tests::nvidia::StandIn;
 use vgpu_tests::roots::Roots;
 use vgpu_tests::scratch::{Scratch, expect, fingerprint};
 use vgpu_tests::vm::Stick;
+
+use crate::static_build;
 
 /// A vGPU release and the version of its host driver.
 const DRIVER: (&str, &str) = ("17.6", "550.163.02");
@@ -28,7 +30,7 @@ impl Laptop {
         let scratch = Scratch::new(env!("CARGO_BIN_EXE_demo"));
         let words = ["key", "generate", "--principal", "alice", "--no-passphrase"];
         expect(scratch.bundler(&words), 0);
-        let installer = installer();
+        let installer = static_build::program();
         fs::create_dir(scratch.path("first")).unwrap();
         fs::copy(&installer, scratch.path("first/vgpu-installer")).unwrap();
         Self { scratch, installer }
@@ -96,15 +98,4 @@ impl Laptop {
         };
         lines.map(set).collect::<Vec<_>>().join("\n")
     }
-}
-
-/// Builds the static program for nodes, and returns its path.
-fn installer() -> Utf8PathBuf {
-    let root = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let mut build = Command::new(cargo);
-    build.arg("static-installer").current_dir(root);
-    expect(build, 0);
-    let target = std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| format!("{root}/target"));
-    format!("{target}/x86_64-unknown-linux-gnu/release/vgpu-installer").into()
 }
