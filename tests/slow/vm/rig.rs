@@ -201,12 +201,13 @@ fn packages(tree: &Tree) -> BTreeSet<String> {
 }
 
 /// Everything else on the disk must be unchanged: contents, modes, owners, links and attributes.
-const MAY_DIFFER: [MayDiffer; 7] = [
+const MAY_DIFFER: [MayDiffer; 8] = [
     it("root/", "the operator's own copies"),
     it("tmp/", "what compilers leave; emptied at each boot"),
     it("var/tmp/", "what an interrupted `mkinitramfs` leaves; emptied by systemd after 30 days"),
     it("var/log/", "the journal and other logs"),
     it("var/lib/dpkg/status-old", "dpkg's own backup"),
+    it("var/lib/dpkg/tmp.ci*", "what a cut leaves; removed before the next package is unpacked"),
     it("var/lib/systemd/", "the seed and timers"),
     it("boot/initrd.img-*", "rebuilt from the same files; it contains times"),
 ];
