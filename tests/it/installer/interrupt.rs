@@ -204,10 +204,11 @@ fn a_signal_stops_a_run_after_the_running_command() {
 fn nohup_is_honored() {
     let Some(stage) = Stage::new() else { return };
     let inner = stage.command(&stage.apply());
-    let mut command = Command::new("sh");
-    command.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]);
-    command.arg(inner.get_program()).args(inner.get_args()).stdin(Stdio::null());
-    let run = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let words: Vec<_> = inner.get_args().collect();
+    let mut command = Command::new(inner.get_program());
+    command.arg(words[0]).args(["env", "--ignore-signal=HUP"]).args(&words[1..]);
+    let run =
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     until(|| stage.is_there("started"));
     send(&run, Signal::HUP);
     std::thread::sleep(Duration::from_millis(100));
