@@ -1,4 +1,5 @@
-//! JSON Schemas of the documents that the commands print. Compiled for tests only.
+//! JSON Schemas of the documents that the commands print. Compiled for the tests and the
+//! demo, not for what ships.
 
 use schemars::JsonSchema;
 use serde_json::{Map, Value};

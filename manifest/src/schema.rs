@@ -1,4 +1,5 @@
-//! JSON Schemas of the documents, from the types that print them. Compiled for tests only.
+//! JSON Schemas of the documents, from the types that print them. Compiled for the tests and
+//! the demo, not for what ships.
 
 use schemars::generate::SchemaSettings;
 use schemars::transform::{RecursiveTransform, Transform as _};

@@ -1,4 +1,5 @@
 //! Acts on the simulated host: run, interrupted, resumed, and reverted.
 
 pub(crate) mod driver;
+mod foreign_driver;
 pub(crate) mod packages;
